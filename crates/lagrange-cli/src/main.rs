@@ -1,0 +1,2 @@
+//! The `lagrange` command.
+fn main() {}

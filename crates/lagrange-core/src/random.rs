@@ -39,8 +39,7 @@ mod tests {
 
     #[test]
     fn a_stream_depends_on_every_part_of_its_key() {
-        let first =
-            |seed, purpose, shard, step| stream(seed, purpose, shard, step).random::<u64>();
+        let first = |seed, purpose, shard, step| stream(seed, purpose, shard, step).random::<u64>();
         let base = first(1, Purpose::Order, 2, 3);
         assert_eq!(base, first(1, Purpose::Order, 2, 3));
         for other in [

@@ -1,0 +1,547 @@
+//! A network as data: its specification, the resolved stage shapes, and the weights' layout.
+//!
+//! Stage l is a convolution with bias and stride 1. Every stage but the last is followed by 2x2 max-pooling
+//! and ReLU; the last is a valid convolution that covers its whole input, so its output is 1 x 1 x O.
+//! Activations are stored channels-last: `[height, width, channels]`, row-major, per sample.
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// Zero padding of a convolution's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// No padding: the output is smaller than the input by kernel - 1.
+    #[default]
+    Valid,
+    /// (kernel - 1) / 2 zeros on every side: the output has the input's size. Needs an odd kernel.
+    Same,
+}
+
+/// One hidden stage as a user writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageSpec {
+    /// Side of the square kernel, in pixels.
+    pub kernel: usize,
+    /// Output channels.
+    pub channels: usize,
+    /// Padding of the convolution.
+    #[serde(default)]
+    pub padding: Padding,
+}
+
+/// The hidden stages of a network; the last stage follows from the data and the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// Hidden stages, first to last.
+    pub stages: Vec<StageSpec>,
+}
+
+impl Default for NetworkSpec {
+    fn default() -> Self {
+        let stage = |channels| StageSpec {
+            kernel: 5,
+            channels,
+            padding: Padding::Valid,
+        };
+        Self {
+            stages: vec![stage(16), stage(32)],
+        }
+    }
+}
+
+/// Height, width and channels of one sample's activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// Channels, the fastest index.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Number of values of one sample.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pixels() * self.channels
+    }
+
+    /// Whether there are no values. Never true for a resolved network.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of positions: height x width.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// A resolved stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Side of the square kernel.
+    pub kernel: usize,
+    /// Zeros added on every side of the input.
+    pub pad: usize,
+    /// Shape of the input a_{l-1}.
+    pub input: Shape,
+    /// Shape of the convolution's output z_l.
+    pub conv: Shape,
+    /// Shape of the activation a_l = h(z_l): `conv` halved for a hidden stage, `conv` itself for the last.
+    pub output: Shape,
+}
+
+impl Stage {
+    /// d = k*k*C_in + 1: unknowns per output channel, the bias last.
+    #[must_use]
+    pub fn unknowns(&self) -> usize {
+        self.patch() + 1
+    }
+
+    /// k*k*C_in: values of one patch.
+    #[must_use]
+    pub fn patch(&self) -> usize {
+        self.kernel * self.kernel * self.input.channels
+    }
+
+    /// Toeplitz rows, hence equations per output channel, that one sample contributes.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.conv.pixels()
+    }
+
+    /// Number of weights: d x C_out.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.unknowns() * self.conv.channels
+    }
+}
+
+/// Largest number of values allowed in one activation or one weight matrix.
+const MAX_VALUES: usize = 1 << 26;
+
+/// Why a specification is no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// No hidden stage.
+    #[error(
+        "network.stages is empty: give at least one stage, for example {{ kernel = 5, channels = 16 }}"
+    )]
+    NoStages,
+    /// A kernel or a number of channels of zero, or beyond any sensible size.
+    #[error("network.stages[{stage}].{field} is {value}: it must be between 1 and {limit}")]
+    OutOfRange {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Field at fault.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// Largest value allowed.
+        limit: usize,
+    },
+    /// `same` padding with an even kernel.
+    #[error("network.stages[{stage}].kernel is {kernel}: padding = \"same\" needs an odd kernel")]
+    EvenKernel {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Its kernel.
+        kernel: usize,
+    },
+    /// The input is smaller than the kernel, or too small to pool.
+    #[error(
+        "network.stages[{stage}] does not fit: its input is {height}x{width} and its kernel {kernel}; use fewer stages, smaller kernels or padding = \"same\""
+    )]
+    DoesNotFit {
+        /// Index of the stage, from 0.
+        stage: usize,
+        /// Height of its input.
+        height: usize,
+        /// Width of its input.
+        width: usize,
+        /// Its kernel.
+        kernel: usize,
+    },
+    /// A stage would need more memory than is sensible.
+    #[error(
+        "network.stages[{stage}] is too large: {values} values where at most {MAX_VALUES} are allowed"
+    )]
+    TooLarge {
+        /// Index of the stage, from 0 (the last stage counts too).
+        stage: usize,
+        /// Values of its largest array.
+        values: usize,
+    },
+    /// Input or outputs of size zero, or a non-square last stage.
+    #[error(
+        "the input is {height}x{width}x{channels} with {outputs} outputs: a square, non-empty input and at least one output are needed"
+    )]
+    BadInput {
+        /// Input height.
+        height: usize,
+        /// Input width.
+        width: usize,
+        /// Input channels.
+        channels: usize,
+        /// Outputs.
+        outputs: usize,
+    },
+}
+
+/// A resolved network: at least one hidden stage and the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    stages: Vec<Stage>,
+}
+
+impl Network {
+    /// Resolves `spec` for samples of shape `input` and `outputs` outputs.
+    ///
+    /// # Errors
+    /// [`NetworkError`], naming the stage and the field at fault.
+    pub fn resolve(spec: &NetworkSpec, input: Shape, outputs: usize) -> Result<Self, NetworkError> {
+        let side_ok = (1..=4096).contains(&input.height) && input.height == input.width;
+        if !side_ok || !(1..=4096).contains(&input.channels) || !(1..=4096).contains(&outputs) {
+            return Err(NetworkError::BadInput {
+                height: input.height,
+                width: input.width,
+                channels: input.channels,
+                outputs,
+            });
+        }
+        if spec.stages.is_empty() {
+            return Err(NetworkError::NoStages);
+        }
+        let mut stages = Vec::with_capacity(spec.stages.len() + 1);
+        let mut input = input;
+        for (index, stage) in spec.stages.iter().enumerate() {
+            let stage = resolve_hidden(index, stage, input)?;
+            input = stage.output;
+            stages.push(stage);
+        }
+        let last = last_stage(input, outputs);
+        check_size(stages.len(), &last)?;
+        stages.push(last);
+        Ok(Self { stages })
+    }
+
+    /// All stages, the last included.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// Number of stages L.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Never true: a network has a hidden and a last stage.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// The hidden stages.
+    #[must_use]
+    pub fn hidden(&self) -> &[Stage] {
+        &self.stages[..self.stages.len() - 1]
+    }
+
+    /// The last stage.
+    #[must_use]
+    pub fn last(&self) -> &Stage {
+        &self.stages[self.stages.len() - 1]
+    }
+
+    /// Shape of one input sample.
+    #[must_use]
+    pub fn input(&self) -> Shape {
+        self.stages[0].input
+    }
+
+    /// Number of outputs O.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.last().conv.channels
+    }
+
+    /// Number of weights of all stages together.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.stages.iter().map(Stage::weights).sum()
+    }
+
+    /// One line that two networks share exactly when their shapes agree,
+    /// for example `28x28x1 - conv5 16 - pool - relu - conv5 32 - pool - relu - conv4 1`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let input = self.input();
+        let mut text = format!("{}x{}x{}", input.height, input.width, input.channels);
+        for (index, stage) in self.stages.iter().enumerate() {
+            text += &format!(" - conv{} {}", stage.kernel, stage.conv.channels);
+            if stage.pad > 0 {
+                text += " same";
+            }
+            if index + 1 < self.stages.len() {
+                text += " - pool - relu";
+            }
+        }
+        text
+    }
+}
+
+fn resolve_hidden(index: usize, spec: &StageSpec, input: Shape) -> Result<Stage, NetworkError> {
+    for (field, value, limit) in [
+        ("kernel", spec.kernel, 255),
+        ("channels", spec.channels, 4096),
+    ] {
+        if !(1..=limit).contains(&value) {
+            return Err(NetworkError::OutOfRange {
+                stage: index,
+                field,
+                value,
+                limit,
+            });
+        }
+    }
+    let pad = match spec.padding {
+        Padding::Valid => 0,
+        Padding::Same if spec.kernel.is_multiple_of(2) => {
+            return Err(NetworkError::EvenKernel {
+                stage: index,
+                kernel: spec.kernel,
+            });
+        }
+        Padding::Same => (spec.kernel - 1) / 2,
+    };
+    let side = |length: usize| (length + 2 * pad + 1).saturating_sub(spec.kernel);
+    let conv = Shape {
+        height: side(input.height),
+        width: side(input.width),
+        channels: spec.channels,
+    };
+    if conv.height < 2 || conv.width < 2 {
+        return Err(NetworkError::DoesNotFit {
+            stage: index,
+            height: input.height,
+            width: input.width,
+            kernel: spec.kernel,
+        });
+    }
+    let stage = Stage {
+        kernel: spec.kernel,
+        pad,
+        input,
+        conv,
+        output: Shape {
+            height: conv.height / 2,
+            width: conv.width / 2,
+            channels: spec.channels,
+        },
+    };
+    check_size(index, &stage)?;
+    Ok(stage)
+}
+
+fn last_stage(input: Shape, outputs: usize) -> Stage {
+    let conv = Shape {
+        height: 1,
+        width: 1,
+        channels: outputs,
+    };
+    Stage {
+        kernel: input.height,
+        pad: 0,
+        input,
+        conv,
+        output: conv,
+    }
+}
+
+fn check_size(index: usize, stage: &Stage) -> Result<(), NetworkError> {
+    let values = (stage.rows() * stage.unknowns())
+        .max(stage.weights())
+        .max(stage.unknowns() * (stage.unknowns() + 1) / 2);
+    if values > MAX_VALUES {
+        return Err(NetworkError::TooLarge {
+            stage: index,
+            values,
+        });
+    }
+    Ok(())
+}
+
+/// The weights of a network: per stage a matrix W_l of shape `[d_l, C_l]`, row-major.
+///
+/// Row (ky*k + kx)*C_in + c is the kernel value at (ky, kx, c); the last row is the bias, so that
+/// Z = T(a) W with a 1 behind every patch of T(a). All stages lie in one contiguous buffer, first to last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    values: Vec<f32>,
+    shapes: Vec<(usize, usize)>,
+}
+
+impl Weights {
+    /// Weights of zero for `network`.
+    #[must_use]
+    pub fn zeros(network: &Network) -> Self {
+        let shapes = network
+            .stages()
+            .iter()
+            .map(|stage| (stage.unknowns(), stage.conv.channels))
+            .collect();
+        Self {
+            values: vec![0.0; network.weights()],
+            shapes,
+        }
+    }
+
+    /// Weights from one flat buffer in the layout of [`Weights::as_slice`]; `None` if its length is wrong.
+    #[must_use]
+    pub fn from_flat(network: &Network, values: Vec<f32>) -> Option<Self> {
+        let mut weights = Self::zeros(network);
+        (values.len() == weights.values.len()).then(|| {
+            weights.values = values;
+            weights
+        })
+    }
+
+    /// All values, stage by stage.
+    #[must_use]
+    pub fn as_slice(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// W_l, shape `[d_l, C_l]`.
+    #[must_use]
+    pub fn stage(&self, index: usize) -> ArrayView2<'_, f32> {
+        let (start, shape) = self.place(index);
+        ArrayView2::from_shape(shape, &self.values[start..start + shape.0 * shape.1])
+            .unwrap_or_else(|_| unreachable!("the slice has the shape's length"))
+    }
+
+    /// Replaces W_l by `matrix`, shape `[d_l, C_l]`.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn set_stage(&mut self, index: usize, matrix: &Array2<f32>) {
+        let (start, shape) = self.place(index);
+        assert_eq!(matrix.dim(), shape, "weights of stage {index}");
+        for (slot, value) in self.values[start..].iter_mut().zip(matrix) {
+            *slot = *value;
+        }
+    }
+
+    /// Number of stages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// Whether there is no stage.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    fn place(&self, index: usize) -> (usize, (usize, usize)) {
+        let start = self.shapes[..index].iter().map(|(d, c)| d * c).sum();
+        (start, self.shapes[index])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MNIST: Shape = Shape {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+
+    fn spec(stages: &[(usize, usize, Padding)]) -> NetworkSpec {
+        NetworkSpec {
+            stages: stages
+                .iter()
+                .map(|&(kernel, channels, padding)| StageSpec {
+                    kernel,
+                    channels,
+                    padding,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_default_network_has_the_designs_shapes() {
+        let network = Network::resolve(&NetworkSpec::default(), MNIST, 10).expect("default");
+        assert_eq!(
+            network.describe(),
+            "28x28x1 - conv5 16 - pool - relu - conv5 32 - pool - relu - conv4 10"
+        );
+        let unknowns: Vec<_> = network.stages().iter().map(Stage::unknowns).collect();
+        assert_eq!(unknowns, [26, 401, 513]);
+        assert_eq!(network.weights(), 26 * 16 + 401 * 32 + 513 * 10);
+    }
+
+    #[test]
+    fn odd_sizes_are_pooled_by_dropping_the_border() {
+        let network = Network::resolve(&spec(&[(4, 3, Padding::Valid)]), MNIST, 1).expect("fits");
+        assert_eq!(network.stages()[0].conv.height, 25);
+        assert_eq!(network.stages()[0].output.height, 12);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let error = |stages: &[(usize, usize, Padding)]| {
+            Network::resolve(&spec(stages), MNIST, 1).expect_err("must not fit")
+        };
+        assert_eq!(error(&[]), NetworkError::NoStages);
+        assert!(matches!(
+            error(&[(0, 3, Padding::Valid)]),
+            NetworkError::OutOfRange {
+                stage: 0,
+                field: "kernel",
+                ..
+            }
+        ));
+        assert!(matches!(
+            error(&[(4, 3, Padding::Same)]),
+            NetworkError::EvenKernel {
+                stage: 0,
+                kernel: 4
+            }
+        ));
+        assert!(matches!(
+            error(&[(20, 3, Padding::Valid), (9, 3, Padding::Valid)]),
+            NetworkError::DoesNotFit { stage: 1, .. }
+        ));
+        assert!(matches!(
+            error(&[(1, 4096, Padding::Valid), (9, 4096, Padding::Valid)]),
+            NetworkError::TooLarge { stage: 1, .. }
+        ));
+    }
+
+    #[test]
+    fn weights_round_trip_by_stage() {
+        let network = Network::resolve(&NetworkSpec::default(), MNIST, 1).expect("default");
+        let mut weights = Weights::zeros(&network);
+        let matrix = Array2::from_shape_fn((401, 32), |(i, j)| (i * 32 + j) as f32);
+        weights.set_stage(1, &matrix);
+        assert_eq!(weights.stage(1), matrix);
+        assert!(weights.stage(0).iter().all(|&w| w == 0.0));
+        let copy = Weights::from_flat(&network, weights.as_slice().to_vec()).expect("length");
+        assert_eq!(copy, weights);
+        assert!(Weights::from_flat(&network, vec![0.0; 3]).is_none());
+    }
+}

@@ -3,8 +3,18 @@
 //! This crate is pure: no clock, no IO, no threads, no global randomness. Everything it computes is a
 //! function of its arguments.
 
+pub mod activation;
+pub mod blas;
+pub mod equations;
+pub mod forward;
+pub mod loss;
 pub mod network;
+pub mod pooling;
 pub mod random;
+pub mod schedule;
+pub mod solver;
+pub mod start;
+pub mod toeplitz;
 pub mod tree;
 
 // Links the BLAS and LAPACK that `ndarray`'s products call.

@@ -1,0 +1,3 @@
+//! Schedules: in which order the blocks of the augmented objective are minimised, and by whom.
+
+pub mod streaming;

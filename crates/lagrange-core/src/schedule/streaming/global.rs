@@ -1,0 +1,146 @@
+//! What the coordinator does with a step's sums: solve the correction equations and move the weights.
+
+use super::UpdateParams;
+use crate::equations::{EquationLayout, unpack_triangle};
+use crate::network::{Network, Weights};
+use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
+use ndarray::Array2;
+
+/// Running Gram matrix, momentum and factor of one stage.
+#[derive(Debug, Clone)]
+struct StageState {
+    gram: Array2<f32>,
+    velocity: Array2<f32>,
+    solver: Option<GramSolver>,
+    /// Rows behind one summed Gram matrix, and behind one cross moment.
+    gram_rows: f32,
+    cross_rows: f32,
+}
+
+/// How one stage's weights moved in a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageReport {
+    /// `|W|_G` before the step: the root mean square output.
+    pub weight_norm: f32,
+    /// `|dW|_G`: the root mean square change of the outputs, which is the step's dual residual per unit beta.
+    pub step_norm: f32,
+}
+
+/// The weight updates of all stages, with what they remember between steps.
+#[derive(Debug, Clone)]
+pub struct WeightUpdate {
+    params: UpdateParams,
+    stages: Vec<StageState>,
+}
+
+impl WeightUpdate {
+    /// State before the first step, for batches of `batch` samples of which every hidden stage contributes `gram_rows` rows
+    /// to its Gram matrix.
+    #[must_use]
+    pub fn new(network: &Network, params: UpdateParams, batch: usize, gram_rows: usize) -> Self {
+        let last = network.len() - 1;
+        let stages = network
+            .stages()
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| StageState {
+                gram: Array2::zeros((stage.unknowns(), stage.unknowns())),
+                velocity: Array2::zeros((stage.unknowns(), stage.conv.channels)),
+                solver: None,
+                gram_rows: if index == last { batch } else { gram_rows } as f32,
+                cross_rows: (batch * stage.rows()) as f32,
+            })
+            .collect();
+        Self { params, stages }
+    }
+
+    /// One step: refreshes the running Gram matrices if `layout` has them, adds the cross moments to the momentum,
+    /// solves `dW = (G + ridge mean(diag G) I)^-1 V`, and moves `weights`: hidden stages by `rate * trust` in the Gram metric, the last
+    /// by `rate * output_rate` of its step.
+    ///
+    /// # Errors
+    /// [`SolveError`] if sums or solutions are not finite or a system is not positive definite; `weights` are then unchanged.
+    ///
+    /// # Panics
+    /// If `sums` does not have the layout's length, or the first step has no Gram matrices.
+    pub fn step(
+        &mut self,
+        layout: &EquationLayout,
+        sums: &[f32],
+        rate: f32,
+        weights: &mut Weights,
+    ) -> Result<Vec<StageReport>, SolveError> {
+        let mut moved = Vec::with_capacity(self.stages.len());
+        let last = self.stages.len() - 1;
+        for (index, state) in self.stages.iter_mut().enumerate() {
+            state.absorb(&self.params, layout, index, sums)?;
+            let step = state.solve(index)?;
+            let current = weights.stage(index);
+            let weight_norm = gram_norm(&state.gram, current);
+            let scale = if index == last {
+                rate * self.params.output_rate
+            } else {
+                let radius = rate * self.params.trust * weight_norm;
+                trust_region_scale(&state.gram, step.view(), radius)
+            };
+            let step = step * scale;
+            let step_norm = gram_norm(&state.gram, step.view());
+            moved.push((
+                &current + &step,
+                StageReport {
+                    weight_norm,
+                    step_norm,
+                },
+            ));
+        }
+        for (index, (matrix, _)) in moved.iter().enumerate() {
+            if !matrix.iter().all(|value| value.is_finite()) {
+                return Err(SolveError::NotFinite {
+                    stage: index,
+                    quantity: "weights",
+                });
+            }
+        }
+        for (index, (matrix, _)) in moved.iter().enumerate() {
+            weights.set_stage(index, matrix);
+        }
+        Ok(moved.into_iter().map(|(_, report)| report).collect())
+    }
+}
+
+impl StageState {
+    fn absorb(
+        &mut self,
+        params: &UpdateParams,
+        layout: &EquationLayout,
+        index: usize,
+        sums: &[f32],
+    ) -> Result<(), SolveError> {
+        let cross = layout.cross(index, sums);
+        self.velocity *= params.momentum;
+        self.velocity.scaled_add(1.0 / self.cross_rows, &cross);
+        if layout.has_gram() {
+            let d = self.gram.nrows();
+            let fresh = unpack_triangle(layout.triangle(index, sums), d, 1.0 / self.gram_rows);
+            if self.solver.is_none() {
+                self.gram = fresh;
+            } else {
+                self.gram *= params.gram_decay;
+                self.gram.scaled_add(1.0 - params.gram_decay, &fresh);
+            }
+            self.solver = Some(GramSolver::factorise(
+                self.gram.view(),
+                params.ridge,
+                index,
+            )?);
+        }
+        Ok(())
+    }
+
+    fn solve(&self, index: usize) -> Result<Array2<f32>, SolveError> {
+        match &self.solver {
+            Some(solver) => solver.solve(&self.velocity, index),
+            None => panic!("the first step must refresh the Gram matrices"),
+        }
+    }
+}

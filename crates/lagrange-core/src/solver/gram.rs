@@ -1,0 +1,142 @@
+//! The `gram` solver: ridge least squares from the normal equations (Taylor's transpose reduction).
+
+use super::SolveError;
+use ndarray::{Array2, ArrayView2};
+use ndarray_linalg::{CholeskyInto, Diag, SolveTriangular, UPLO};
+
+/// The factor of `G + ridge * mean(diag G) I`, kept as long as G stays the same.
+#[derive(Debug, Clone)]
+pub struct GramSolver {
+    lower: Array2<f32>,
+}
+
+impl GramSolver {
+    /// Factorises the Gram matrix `gram`, `[d, d]`, of which only the lower triangle is read.
+    ///
+    /// # Errors
+    /// [`SolveError`] if the matrix is not finite, or not positive definite in spite of its ridge.
+    pub fn factorise(
+        gram: ArrayView2<'_, f32>,
+        ridge: f32,
+        stage: usize,
+    ) -> Result<Self, SolveError> {
+        let mean = gram.diag().mean().unwrap_or(0.0);
+        if !mean.is_finite() {
+            return Err(SolveError::NotFinite {
+                stage,
+                quantity: "Gram sums",
+            });
+        }
+        let mut system = gram.to_owned();
+        system
+            .diag_mut()
+            .map_inplace(|value| *value += ridge * mean);
+        let lower = system
+            .cholesky_into(UPLO::Lower)
+            .map_err(|_| SolveError::NotPositiveDefinite { stage })?;
+        Ok(Self { lower })
+    }
+
+    /// `(G + ridge * mean(diag G) I)^-1 S` for a right-hand side S, `[d, C]`.
+    ///
+    /// # Errors
+    /// [`SolveError::NotFinite`] if the solution is not finite.
+    pub fn solve(&self, right: &Array2<f32>, stage: usize) -> Result<Array2<f32>, SolveError> {
+        let failed = |_| SolveError::NotPositiveDefinite { stage };
+        let half = self
+            .lower
+            .solve_triangular(UPLO::Lower, Diag::NonUnit, right)
+            .map_err(failed)?;
+        let solution = self
+            .lower
+            .t()
+            .solve_triangular(UPLO::Upper, Diag::NonUnit, &half)
+            .map_err(failed)?;
+        if solution.iter().all(|value| value.is_finite()) {
+            Ok(solution)
+        } else {
+            Err(SolveError::NotFinite {
+                stage,
+                quantity: "cross moments",
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gauss-Jordan elimination with pivoting in f64: slow, and shares nothing with LAPACK.
+    fn eliminate(mut a: Array2<f64>, mut b: Array2<f64>) -> Array2<f64> {
+        let n = a.nrows();
+        for k in 0..n {
+            let pivot = (k..n)
+                .max_by(|&i, &j| a[[i, k]].abs().total_cmp(&a[[j, k]].abs()))
+                .expect("rows");
+            for m in [&mut a, &mut b] {
+                for column in 0..m.ncols() {
+                    m.swap([k, column], [pivot, column]);
+                }
+            }
+            for i in (0..n).filter(|&i| i != k) {
+                let factor = a[[i, k]] / a[[k, k]];
+                for m in [&mut a, &mut b] {
+                    for column in 0..m.ncols() {
+                        let value = m[[k, column]];
+                        m[[i, column]] -= factor * value;
+                    }
+                }
+            }
+        }
+        for ((i, _), value) in b.indexed_iter_mut() {
+            *value /= a[[i, i]];
+        }
+        b
+    }
+
+    proptest! {
+        #[test]
+        fn the_solution_agrees_with_elimination_in_f64(
+            d in 1usize..12, c in 1usize..4, rows in 1usize..30, seed in any::<u64>(), ridge in 0.05f32..1.0,
+        ) {
+            let draw = |seed, n| crate::toeplitz::tests::draw(seed, n);
+            let t = Array2::from_shape_vec((rows, d), draw(seed, rows * d)).expect("shape");
+            let s = Array2::from_shape_vec((d, c), draw(seed ^ 1, d * c)).expect("shape");
+            let gram = t.t().dot(&t);
+            let mut wide = gram.mapv(f64::from);
+            let mean = wide.diag().mean().expect("diagonal");
+            wide.diag_mut().map_inplace(|v| *v += f64::from(ridge) * mean);
+            let expected = eliminate(wide, s.mapv(f64::from));
+            // The strict upper triangle must not be read.
+            let mut lower = gram;
+            lower.indexed_iter_mut().filter(|((i, j), _)| j > i).for_each(|(_, v)| *v = f32::NAN);
+            let solution = GramSolver::factorise(lower.view(), ridge, 0).expect("definite").solve(&s, 0).expect("finite");
+            let scale = expected.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+            for (x, y) in solution.iter().zip(&expected) {
+                prop_assert!((f64::from(*x) - y).abs() < 1e-4 * scale, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_solved_is_named() {
+        let nan = Array2::from_elem((2, 2), f32::NAN);
+        assert!(matches!(
+            GramSolver::factorise(nan.view(), 0.1, 3),
+            Err(SolveError::NotFinite { stage: 3, .. })
+        ));
+        let zero = Array2::zeros((2, 2));
+        assert_eq!(
+            GramSolver::factorise(zero.view(), 0.1, 1).err(),
+            Some(SolveError::NotPositiveDefinite { stage: 1 })
+        );
+        let solver = GramSolver::factorise(Array2::eye(2).view(), 0.1, 0).expect("definite");
+        let infinite = Array2::from_elem((2, 1), f32::INFINITY);
+        assert!(matches!(
+            solver.solve(&infinite, 2),
+            Err(SolveError::NotFinite { stage: 2, .. })
+        ));
+    }
+}

@@ -1,0 +1,210 @@
+//! Where training starts from: He's random kernels, or k-means of patches, both without gradients.
+//!
+//! The k-means start goes stage by stage. Each shard samples patches of its own activations and answers Lloyd iterations
+//! with sums; the coordinator only ever sees sums. A patch sample is redrawn from its key in every iteration, so no state
+//! lives on the workers.
+
+use crate::forward::Forward;
+use crate::network::{Network, Stage, Weights};
+use crate::random::{Purpose, stream};
+use ndarray::{Array2, ArrayView2, Axis};
+use rand::RngExt as _;
+use rand_distr::{Distribution as _, StandardNormal};
+
+/// The last stage starts this much smaller than He's scale, so that first outputs are near zero.
+const LAST_STAGE_SCALE: f32 = 0.1;
+/// A patch whose values spread less than this (in units of the input) is too flat to be a kernel.
+const FLAT: f32 = 0.1;
+
+/// He's normal start: standard deviation sqrt(2 / (k*k*C_in)), biases zero, the last stage 0.1 of that.
+#[must_use]
+pub fn he(network: &Network, seed: u64) -> Weights {
+    let mut weights = Weights::zeros(network);
+    for (index, stage) in network.stages().iter().enumerate() {
+        let mut random = stream(seed, Purpose::Weights, 0, index as u64);
+        let shrink = if index + 1 == network.len() {
+            LAST_STAGE_SCALE
+        } else {
+            1.0
+        };
+        let deviation = shrink * (2.0 / stage.patch() as f32).sqrt();
+        let mut matrix = Array2::zeros((stage.unknowns(), stage.conv.channels));
+        for row in 0..stage.patch() {
+            for value in matrix.row_mut(row) {
+                let normal: f32 = StandardNormal.sample(&mut random);
+                *value = deviation * normal;
+            }
+        }
+        weights.set_stage(index, &matrix);
+    }
+    weights
+}
+
+/// Up to `count` contrast-normalised patches of stage `index`'s input, `[p, k*k*C_in]`: flat ones dropped, mean removed,
+/// scaled to unit length. `forward` must have been run through `index` stages.
+#[must_use]
+pub fn patch_sample(
+    forward: &Forward,
+    stage: &Stage,
+    index: usize,
+    count: usize,
+    key: (u64, u64),
+) -> Array2<f32> {
+    let (seed, shard) = key;
+    let rows = forward.rows(index);
+    let mut random = stream(seed, Purpose::Patches, shard, index as u64);
+    let mut patches = Vec::with_capacity(count * stage.patch());
+    let mut kept = 0;
+    // Most of a digit is background: twice the draws yield about the number wanted.
+    for _ in 0..2 * count {
+        if kept == count || rows.nrows() == 0 {
+            break;
+        }
+        let row = rows.row(random.random_range(0..rows.nrows() as u32) as usize);
+        if let Some(patch) = normalise(&row.as_slice().unwrap_or_default()[..stage.patch()]) {
+            patches.extend(patch);
+            kept += 1;
+        }
+    }
+    Array2::from_shape_vec((kept, stage.patch()), patches)
+        .unwrap_or_else(|_| unreachable!("whole patches"))
+}
+
+fn normalise(patch: &[f32]) -> Option<impl Iterator<Item = f32>> {
+    let count = patch.len() as f32;
+    let mean = patch.iter().sum::<f32>() / count;
+    let square: f32 = patch.iter().map(|v| (v - mean) * (v - mean)).sum();
+    let length = square.sqrt();
+    // A stage with 1x1 kernels on one channel has no contrast to normalise.
+    if count > 1.0 && (square / (count - 1.0)).sqrt() > FLAT {
+        Some(patch.iter().map(move |v| (v - mean) / length))
+    } else {
+        None
+    }
+}
+
+/// The first centroids: centroid c is patch c / S of shard c mod S; a shard fills its own and leaves the rest zero, so that
+/// the sum over shards is their union. Writes `[C, k*k*C_in]`.
+///
+/// # Panics
+/// If `sums` has another length.
+pub fn seed_sums(
+    patches: ArrayView2<'_, f32>,
+    channels: usize,
+    shard: usize,
+    shards: usize,
+    sums: &mut [f32],
+) {
+    assert_eq!(
+        sums.len(),
+        channels * patches.ncols(),
+        "one patch per channel"
+    );
+    sums.fill(0.0);
+    for channel in (shard..channels).step_by(shards) {
+        if channel / shards < patches.nrows() {
+            let target = &mut sums[channel * patches.ncols()..][..patches.ncols()];
+            target
+                .iter_mut()
+                .zip(patches.row(channel / shards))
+                .for_each(|(to, from)| *to = *from);
+        }
+    }
+}
+
+/// One Lloyd iteration's sums: each patch goes to the centroid of largest inner product. Writes the sums of each centroid's patches,
+/// `[C, k*k*C_in]`, and behind them their numbers, `[C]`.
+///
+/// # Panics
+/// If `sums` has another length.
+pub fn cluster_sums(
+    patches: ArrayView2<'_, f32>,
+    centroids: ArrayView2<'_, f32>,
+    sums: &mut [f32],
+) {
+    let (channels, patch) = centroids.dim();
+    assert_eq!(sums.len(), channels * (patch + 1), "sums and numbers");
+    sums.fill(0.0);
+    let scores = patches.dot(&centroids.t());
+    for (patch_row, scores) in patches.rows().into_iter().zip(scores.rows()) {
+        let mut best = 0;
+        for (channel, score) in scores.iter().enumerate() {
+            if *score > scores[best] {
+                best = channel;
+            }
+        }
+        let target = &mut sums[best * patch..][..patch];
+        target
+            .iter_mut()
+            .zip(patch_row)
+            .for_each(|(to, from)| *to += *from);
+        sums[channels * patch + best] += 1.0;
+    }
+}
+
+/// The centroids after a Lloyd iteration: unit-length sums. A cluster without patches keeps its centroid.
+#[must_use]
+pub fn centroids_from(sums: &[f32], previous: &Array2<f32>) -> Array2<f32> {
+    let (channels, patch) = previous.dim();
+    let mut next = previous.clone();
+    for channel in 0..channels {
+        let sum = &sums[channel * patch..][..patch];
+        let length = sum.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if length > 1e-3 {
+            next.row_mut(channel)
+                .iter_mut()
+                .zip(sum)
+                .for_each(|(to, v)| *to = v / length);
+        }
+    }
+    next
+}
+
+/// Per channel of stage `index`: the sum of its outputs and of their squares. Writes `[2, C]`. `forward` must have been run
+/// through `index + 1` stages.
+///
+/// # Panics
+/// If `sums` has another length.
+pub fn moment_sums(forward: &Forward, stage: &Stage, index: usize, sums: &mut [f32]) {
+    let channels = stage.conv.channels;
+    assert_eq!(sums.len(), 2 * channels, "sums and squares");
+    let mut wide = vec![0.0f64; 2 * channels];
+    for outputs in forward.m(index).chunks_exact(channels) {
+        for (channel, &value) in outputs.iter().enumerate() {
+            wide[channel] += f64::from(value);
+            wide[channels + channel] += f64::from(value) * f64::from(value);
+        }
+    }
+    sums.iter_mut()
+        .zip(wide)
+        .for_each(|(to, from)| *to = from as f32);
+}
+
+/// Kernels whose outputs have unit deviation and mean 1/2 below zero deviations: `W = D / sd`, `b = -mean / (2 sd)`, from
+/// the moments of the unscaled outputs over `rows` Toeplitz rows. Shape `[d, C]`.
+#[must_use]
+pub fn scaled_kernels(centroids: &Array2<f32>, moments: &[f32], rows: usize) -> Array2<f32> {
+    let (channels, patch) = centroids.dim();
+    let mut matrix = Array2::zeros((patch + 1, channels));
+    for (channel, centroid) in centroids.axis_iter(Axis(0)).enumerate() {
+        let mean = f64::from(moments[channel]) / rows as f64;
+        let square = f64::from(moments[channels + channel]) / rows as f64;
+        let deviation = (square - mean * mean).max(0.0).sqrt().max(1e-2);
+        for (to, from) in matrix.column_mut(channel).iter_mut().zip(centroid) {
+            *to = (f64::from(*from) / deviation) as f32;
+        }
+        matrix[[patch, channel]] = (-0.5 * mean / deviation) as f32;
+    }
+    matrix
+}
+
+/// Unscaled kernels of a stage: the centroids with zero bias, `[d, C]`.
+#[must_use]
+pub fn plain_kernels(centroids: &Array2<f32>) -> Array2<f32> {
+    let (channels, patch) = centroids.dim();
+    let mut matrix = Array2::zeros((patch + 1, channels));
+    matrix
+        .slice_mut(ndarray::s![..patch, ..])
+        .assign(&centroids.t());
+    matrix
+}

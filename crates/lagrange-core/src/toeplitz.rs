@@ -1,0 +1,227 @@
+//! Toeplitz rows: convolution as the matrix product Z = T(a) W, and its adjoint.
+//!
+//! Row p of T(a) is the input patch under output position p, flattened as (ky, kx, c), with a 1 behind it for the bias:
+//! d = k*k*C_in + 1 values. Channels-last storage makes each kernel row of a patch one contiguous run of k*C_in values.
+
+use crate::network::Stage;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+/// Copies a short run; the library's copy costs more than the run itself below a few values.
+#[inline(always)]
+fn copy_run(from: &[f32], to: &mut [f32]) {
+    if to.len() <= 16 {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
+/// The part of kernel row `ky` at output column `ox` that lies inside the input:
+/// `(input row, first input column, first kernel column, columns)`, or `None` if it lies in the padding.
+fn inside(stage: &Stage, oy: usize, ox: usize, ky: usize) -> Option<(usize, usize, usize, usize)> {
+    let y = (oy + ky)
+        .checked_sub(stage.pad)
+        .filter(|&y| y < stage.input.height)?;
+    let skip = stage.pad.saturating_sub(ox);
+    let x = (ox + skip).checked_sub(stage.pad)?;
+    let columns = (stage.kernel - skip).min(stage.input.width - x);
+    Some((y, x, skip, columns))
+}
+
+/// Writes T(a) for `n` samples: `a` is `[n, H, W, C_in]`, `rows` becomes `[n * H_out * W_out, d]`, row-major.
+///
+/// # Panics
+/// If a length does not match.
+pub fn toeplitz_rows(stage: &Stage, a: &[f32], rows: &mut [f32]) {
+    let (d, channels, width) = (stage.unknowns(), stage.input.channels, stage.input.width);
+    let per_sample = stage.rows() * d;
+    assert_eq!(
+        a.len() / stage.input.len(),
+        rows.len() / per_sample,
+        "samples"
+    );
+    let run = stage.kernel * channels;
+    for (a, rows) in a
+        .chunks_exact(stage.input.len())
+        .zip(rows.chunks_exact_mut(per_sample))
+    {
+        for (position, row) in rows.chunks_exact_mut(d).enumerate() {
+            let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
+            let (patch, bias) = row.split_at_mut(d - 1);
+            bias[0] = 1.0;
+            for (ky, kernel_row) in patch.chunks_exact_mut(run).enumerate() {
+                if stage.pad == 0 {
+                    let start = ((oy + ky) * width + ox) * channels;
+                    copy_run(&a[start..start + run], kernel_row);
+                    continue;
+                }
+                kernel_row.fill(0.0);
+                if let Some((y, x, kx, columns)) = inside(stage, oy, ox, ky) {
+                    let start = (y * width + x) * channels;
+                    let length = columns * channels;
+                    copy_run(
+                        &a[start..start + length],
+                        &mut kernel_row[kx * channels..][..length],
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Z = T(a) W: `rows` is `[r, d]`, `weights` `[d, C]`, `z` becomes `[r, C]`.
+pub fn apply(
+    rows: ArrayView2<'_, f32>,
+    weights: ArrayView2<'_, f32>,
+    z: &mut ArrayViewMut2<'_, f32>,
+) {
+    general_mat_mul(1.0, &rows, &weights, 0.0, z);
+}
+
+/// The adjoint convolution W'z of one sample: `z` is `[H_out * W_out, C]`, `weights` `[d, C]` (the bias row takes no part),
+/// `a` becomes `[H, W, C_in]`. `scratch` holds `H_out * W_out * k*k*C_in` values.
+///
+/// # Panics
+/// If a length does not match.
+pub fn adjoint(
+    stage: &Stage,
+    weights: ArrayView2<'_, f32>,
+    z: ArrayView2<'_, f32>,
+    scratch: &mut [f32],
+    a: &mut [f32],
+) {
+    let (patch, channels, width) = (stage.patch(), stage.input.channels, stage.input.width);
+    assert_eq!(a.len(), stage.input.len(), "one sample");
+    let mut patches = ArrayViewMut2::from_shape((stage.rows(), patch), scratch)
+        .unwrap_or_else(|_| panic!("scratch of {} x {patch} values", stage.rows()));
+    general_mat_mul(
+        1.0,
+        &z,
+        &weights.slice(s![..patch, ..]).t(),
+        0.0,
+        &mut patches,
+    );
+    a.fill(0.0);
+    let run = stage.kernel * channels;
+    for (position, patch) in scratch.chunks_exact(patch).enumerate() {
+        let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
+        for (ky, kernel_row) in patch.chunks_exact(run).enumerate() {
+            if let Some((y, x, kx, columns)) = inside(stage, oy, ox, ky) {
+                let start = (y * width + x) * channels;
+                let length = columns * channels;
+                let from = &kernel_row[kx * channels..][..length];
+                for (a, value) in a[start..start + length].iter_mut().zip(from) {
+                    *a += *value;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::network::Shape;
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    pub(crate) fn stage(
+        side: usize,
+        kernel: usize,
+        pad: usize,
+        c_in: usize,
+        c_out: usize,
+    ) -> Stage {
+        let conv = side + 2 * pad + 1 - kernel;
+        let shape = |side, channels| Shape {
+            height: side,
+            width: side,
+            channels,
+        };
+        Stage {
+            kernel,
+            pad,
+            input: shape(side, c_in),
+            conv: shape(conv, c_out),
+            output: shape(conv / 2, c_out),
+        }
+    }
+
+    pub(crate) fn draw(seed: u64, n: usize) -> Vec<f32> {
+        let mut random = crate::random::stream(seed, crate::random::Purpose::Rows, 0, n as u64);
+        (0..n).map(|_| random.random_range(-1.0..1.0)).collect()
+    }
+
+    /// The textbook sum, one output value at a time.
+    fn convolve(stage: &Stage, a: &[f32], w: &Array2<f32>, oy: usize, ox: usize, o: usize) -> f64 {
+        let mut sum = f64::from(w[[stage.patch(), o]]);
+        for (ky, kx) in (0..stage.kernel).flat_map(|y| (0..stage.kernel).map(move |x| (y, x))) {
+            let (y, x) = (oy + ky, ox + kx);
+            let limit = stage.input.height + stage.pad;
+            if y < stage.pad || x < stage.pad || y >= limit || x >= limit {
+                continue;
+            }
+            let pixel = (y - stage.pad) * stage.input.width + x - stage.pad;
+            for c in 0..stage.input.channels {
+                let row = (ky * stage.kernel + kx) * stage.input.channels + c;
+                sum += f64::from(a[pixel * stage.input.channels + c] * w[[row, o]]);
+            }
+        }
+        sum
+    }
+
+    fn stages() -> impl Strategy<Value = Stage> {
+        (1usize..6, 0usize..2, 1usize..8, 1usize..4, 0usize..6).prop_map(
+            |(kernel, same, c_in, c_out, extra)| {
+                let pad = if kernel % 2 == 1 {
+                    same * (kernel - 1) / 2
+                } else {
+                    0
+                };
+                stage(kernel + extra, kernel, pad, c_in, c_out)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn rows_times_weights_are_the_convolution(stage in stages(), seed in any::<u64>()) {
+            let (n, d) = (2, stage.unknowns());
+            let a = draw(seed, n * stage.input.len());
+            let w = Array2::from_shape_vec((d, stage.conv.channels), draw(seed ^ 1, stage.weights())).expect("shape");
+            let mut rows = vec![f32::NAN; n * stage.rows() * d];
+            toeplitz_rows(&stage, &a, &mut rows);
+            let rows = ArrayView2::from_shape((n * stage.rows(), d), &rows).expect("shape");
+            let mut z = Array2::zeros((n * stage.rows(), stage.conv.channels));
+            apply(rows, w.view(), &mut z.view_mut());
+            for ((position, o), z) in z.indexed_iter() {
+                let (sample, position) = (position / stage.rows(), position % stage.rows());
+                let a = &a[sample * stage.input.len()..][..stage.input.len()];
+                let expected = convolve(&stage, a, &w, position / stage.conv.width, position % stage.conv.width, o);
+                prop_assert!((f64::from(*z) - expected).abs() < 1e-4 * expected.abs().max(1.0));
+            }
+        }
+
+        #[test]
+        fn the_adjoint_satisfies_its_defining_identity(stage in stages(), seed in any::<u64>()) {
+            let (d, c) = (stage.unknowns(), stage.conv.channels);
+            let a = draw(seed, stage.input.len());
+            let z = Array2::from_shape_vec((stage.rows(), c), draw(seed ^ 1, stage.conv.len())).expect("shape");
+            let mut w = Array2::from_shape_vec((d, c), draw(seed ^ 2, stage.weights())).expect("shape");
+            w.row_mut(d - 1).fill(0.0);
+            let mut rows = vec![0.0; stage.rows() * d];
+            toeplitz_rows(&stage, &a, &mut rows);
+            let mut ka = Array2::zeros((stage.rows(), c));
+            apply(ArrayView2::from_shape((stage.rows(), d), &rows).expect("shape"), w.view(), &mut ka.view_mut());
+            let mut back = vec![f32::NAN; a.len()];
+            let mut scratch = vec![f32::NAN; stage.rows() * stage.patch()];
+            adjoint(&stage, w.view(), z.view(), &mut scratch, &mut back);
+            let left: f64 = ka.iter().zip(&z).map(|(x, y)| f64::from(x * y)).sum();
+            let right: f64 = a.iter().zip(&back).map(|(x, y)| f64::from(x * y)).sum();
+            prop_assert!((left - right).abs() < 1e-3 * left.abs().max(1.0), "{left} {right}");
+        }
+    }
+}

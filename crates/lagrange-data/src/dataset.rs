@@ -1,0 +1,264 @@
+//! A training and a test set: embedded MNIST, or any set of IDX files in a directory.
+
+use crate::{DataError, Images, read_images, read_labels};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// Images with one label each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledSet {
+    /// The images.
+    pub images: Images,
+    /// One label per image.
+    pub labels: Vec<u8>,
+}
+
+/// A training and a test set of square images of one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Training set.
+    pub train: LabelledSet,
+    /// Test set.
+    pub test: LabelledSet,
+}
+
+const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
+const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
+
+impl Dataset {
+    /// The set in `directory`, or the embedded MNIST where none is given.
+    ///
+    /// # Errors
+    /// [`DataError`], naming the file and what is wrong with it.
+    pub fn load(directory: Option<&Path>) -> Result<Self, DataError> {
+        match directory {
+            Some(directory) => Self::from_dir(directory),
+            None => Self::embedded(),
+        }
+    }
+
+    /// The MNIST carried by this build.
+    ///
+    /// # Errors
+    /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
+    #[cfg(feature = "embedded-mnist")]
+    pub fn embedded() -> Result<Self, DataError> {
+        Self::from_files(|name| {
+            let bytes: &[u8] = match name {
+                TRAIN_IMAGES => include_bytes!("../data/train-images-idx3-ubyte.gz"),
+                TRAIN_LABELS => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
+                TEST_IMAGES => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
+                _ => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
+            };
+            Ok((format!("embedded {name}"), bytes.into()))
+        })
+    }
+
+    /// The MNIST carried by this build.
+    ///
+    /// # Errors
+    /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
+    #[cfg(not(feature = "embedded-mnist"))]
+    pub fn embedded() -> Result<Self, DataError> {
+        Err(DataError::NothingEmbedded)
+    }
+
+    /// The set whose four IDX files, plain or `.gz`, lie in `directory` under MNIST's names.
+    ///
+    /// # Errors
+    /// [`DataError`], naming the file and what is wrong with it.
+    pub fn from_dir(directory: &Path) -> Result<Self, DataError> {
+        Self::from_files(|name| {
+            let candidates = [directory.join(name), directory.join(format!("{name}.gz"))];
+            let path = candidates
+                .into_iter()
+                .find(|path| path.exists())
+                .ok_or_else(|| DataError::MissingFile {
+                    directory: directory.to_owned(),
+                    name,
+                })?;
+            let bytes = std::fs::read(&path).map_err(|source| DataError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            Ok((path.display().to_string(), bytes.into()))
+        })
+    }
+
+    fn from_files<'a>(
+        mut open: impl FnMut(&'static str) -> Result<(String, std::borrow::Cow<'a, [u8]>), DataError>,
+    ) -> Result<Self, DataError> {
+        let mut read_set = |images, labels, part| {
+            let (name, bytes) = open(images)?;
+            let images =
+                read_images(&bytes).map_err(|source| DataError::Malformed { name, source })?;
+            let (name, bytes) = open(labels)?;
+            let labels =
+                read_labels(&bytes).map_err(|source| DataError::Malformed { name, source })?;
+            LabelledSet { images, labels }.checked(part)
+        };
+        let train = read_set(TRAIN_IMAGES, TRAIN_LABELS, "training")?;
+        let test = read_set(TEST_IMAGES, TEST_LABELS, "test")?;
+        if train.images.width != test.images.width {
+            return Err(DataError::SizeMismatch {
+                train: train.images.width,
+                test: test.images.width,
+            });
+        }
+        Ok(Self { train, test })
+    }
+
+    /// Side of the square images, in pixels.
+    #[must_use]
+    pub fn side(&self) -> usize {
+        self.train.images.width
+    }
+
+    /// SHA-256 of the content: counts, sizes, pixels and labels of both sets, whatever files they came from.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix(b"lagrange dataset 1\0");
+        for set in [&self.train, &self.test] {
+            for number in [set.labels.len(), set.images.height, set.images.width] {
+                hash.update((number as u64).to_le_bytes());
+            }
+            hash.update(&set.images.pixels);
+            hash.update(&set.labels);
+        }
+        hash.finalize().into()
+    }
+}
+
+impl LabelledSet {
+    fn checked(self, part: &'static str) -> Result<Self, DataError> {
+        let Images { height, width, .. } = self.images;
+        if height != width {
+            return Err(DataError::NotSquare {
+                part,
+                height,
+                width,
+            });
+        }
+        if self.images.len() != self.labels.len() {
+            return Err(DataError::CountMismatch {
+                part,
+                images: self.images.len(),
+                labels: self.labels.len(),
+            });
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+
+    fn write_set(directory: &Path, sizes: [(u32, u32, u32); 2], labels: [u32; 2], gzip: bool) {
+        let put = |name: &str, bytes: Vec<u8>| {
+            if gzip {
+                let file =
+                    std::fs::File::create(directory.join(format!("{name}.gz"))).expect("file");
+                let mut encoder = GzEncoder::new(file, Compression::fast());
+                encoder.write_all(&bytes).expect("written");
+                encoder.finish().expect("written");
+            } else {
+                std::fs::write(directory.join(name), bytes).expect("written");
+            }
+        };
+        let names = [(TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)];
+        for (((images, label_file), (n, h, w)), labels) in names.into_iter().zip(sizes).zip(labels)
+        {
+            let mut bytes = vec![0, 0, 8, 3];
+            [n, h, w].iter().for_each(|d| bytes.extend(d.to_be_bytes()));
+            bytes.extend((0..n * h * w).map(|i| (i % 251) as u8));
+            put(images, bytes);
+            let mut bytes = vec![0, 0, 8, 1];
+            bytes.extend(labels.to_be_bytes());
+            bytes.extend((0..labels).map(|i| (i % 10) as u8));
+            put(label_file, bytes);
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "embedded-mnist")]
+    fn the_embedded_set_is_mnist() {
+        let mnist = Dataset::load(None).expect("embedded");
+        assert_eq!(
+            (mnist.train.labels.len(), mnist.test.labels.len()),
+            (60_000, 10_000)
+        );
+        assert_eq!(mnist.side(), 28);
+        let count = |labels: &[u8], label| labels.iter().filter(|&&l| l == label).count();
+        assert_eq!(count(&mnist.train.labels, 1), 6742);
+        assert_eq!(count(&mnist.test.labels, 0), 980);
+    }
+
+    #[test]
+    fn the_hash_is_of_the_content() {
+        let (plain, packed, other) = (
+            tempfile::tempdir(),
+            tempfile::tempdir(),
+            tempfile::tempdir(),
+        );
+        let [plain, packed, other] = [plain, packed, other].map(|dir| dir.expect("directory"));
+        write_set(plain.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], false);
+        write_set(packed.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], true);
+        write_set(other.path(), [(4, 6, 6), (2, 6, 6)], [4, 2], false);
+        let hash = |dir: &tempfile::TempDir| {
+            Dataset::load(Some(dir.path()))
+                .expect("well formed")
+                .sha256()
+        };
+        assert_eq!(hash(&plain), hash(&packed));
+        assert_ne!(hash(&plain), hash(&other));
+    }
+
+    #[test]
+    fn sets_that_do_not_fit_together_are_named() {
+        let error = |sizes, labels| {
+            let dir = tempfile::tempdir().expect("directory");
+            write_set(dir.path(), sizes, labels, false);
+            Dataset::from_dir(dir.path()).expect_err("refused")
+        };
+        assert!(matches!(
+            error([(4, 6, 6), (3, 6, 6)], [5, 3]),
+            DataError::CountMismatch {
+                part: "training",
+                images: 4,
+                labels: 5
+            }
+        ));
+        assert!(matches!(
+            error([(4, 6, 6), (3, 5, 5)], [4, 3]),
+            DataError::SizeMismatch { train: 6, test: 5 }
+        ));
+        assert!(matches!(
+            error([(4, 6, 6), (3, 6, 5)], [4, 3]),
+            DataError::NotSquare { part: "test", .. }
+        ));
+        let empty = tempfile::tempdir().expect("directory");
+        let missing = Dataset::from_dir(empty.path()).expect_err("missing");
+        assert!(
+            missing
+                .to_string()
+                .contains("no train-images-idx3-ubyte or train-images-idx3-ubyte.gz")
+        );
+    }
+
+    #[test]
+    fn an_unreadable_file_is_named() {
+        let dir = tempfile::tempdir().expect("directory");
+        write_set(dir.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], false);
+        let labels = dir.path().join(TRAIN_LABELS);
+        std::fs::remove_file(&labels).expect("removed");
+        std::fs::create_dir(&labels).expect("created");
+        assert!(
+            matches!(Dataset::from_dir(dir.path()), Err(DataError::Unreadable { path, .. }) if path == labels)
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! Logical shards: a fixed cut of the data, whatever the number of workers.
+//!
+//! Samples are dealt like cards, sample i to shard i mod S, so that shards differ by one sample at most and a file
+//! sorted by label is spread evenly.
+
+use crate::{Dataset, LabelledSet};
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Samples that weights are fitted to.
+    Train,
+    /// Training samples held out to choose settings on.
+    Validation,
+    /// The test set.
+    Test,
+}
+
+/// Why the data cannot be cut as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartitionError {
+    /// Everything is held out.
+    #[error(
+        "validation = {validation} holds out all of the {train} training images; hold out fewer"
+    )]
+    NothingLeft {
+        /// Images held out.
+        validation: usize,
+        /// Images in the training set.
+        train: usize,
+    },
+    /// Shards without samples.
+    #[error(
+        "{shards} shards of {train} training images: give every shard at least one image (fewer shards, or a larger train-limit)"
+    )]
+    TooManyShards {
+        /// Number of shards.
+        shards: usize,
+        /// Images to deal.
+        train: usize,
+    },
+    /// A batch larger than the data.
+    #[error(
+        "a batch takes {per_batch} images of each shard, but the smallest shard has {smallest}; lower batch or raise train-limit"
+    )]
+    BatchTooLarge {
+        /// Images of each shard in a batch.
+        per_batch: usize,
+        /// Images of the smallest shard.
+        smallest: usize,
+    },
+    /// No shards, or batches of nothing.
+    #[error("{0} is 0: it must be at least 1")]
+    Zero(&'static str),
+}
+
+/// How many samples each split has and how they are dealt to shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    shards: usize,
+    train: usize,
+    /// Index in the training file of the first sample held out.
+    held_out_from: usize,
+    validation: usize,
+    test: usize,
+}
+
+impl Partition {
+    /// Cuts `dataset`: the last `validation` training images are held out, then the first `train_limit` of the rest are dealt.
+    ///
+    /// # Errors
+    /// [`PartitionError`]
+    pub fn new(
+        dataset: &Dataset,
+        shards: usize,
+        validation: usize,
+        train_limit: Option<usize>,
+    ) -> Result<Self, PartitionError> {
+        Self::of_counts(
+            (dataset.train.labels.len(), dataset.test.labels.len()),
+            shards,
+            validation,
+            train_limit,
+        )
+    }
+
+    /// [`Partition::new`] for `(training, test)` image counts.
+    ///
+    /// # Errors
+    /// [`PartitionError`]
+    pub fn of_counts(
+        (images, test): (usize, usize),
+        shards: usize,
+        validation: usize,
+        train_limit: Option<usize>,
+    ) -> Result<Self, PartitionError> {
+        if shards == 0 {
+            return Err(PartitionError::Zero("shards"));
+        }
+        let held_out_from = images
+            .checked_sub(validation)
+            .filter(|&rest| rest > 0)
+            .ok_or(PartitionError::NothingLeft {
+                validation,
+                train: images,
+            })?;
+        let train = train_limit.map_or(held_out_from, |limit| limit.min(held_out_from));
+        if shards > train {
+            return Err(PartitionError::TooManyShards { shards, train });
+        }
+        Ok(Self {
+            shards,
+            train,
+            held_out_from,
+            validation,
+            test,
+        })
+    }
+
+    /// Number of shards S.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// Samples of a split.
+    #[must_use]
+    pub fn len(&self, split: Split) -> usize {
+        match split {
+            Split::Train => self.train,
+            Split::Validation => self.validation,
+            Split::Test => self.test,
+        }
+    }
+
+    /// Samples of a split in one shard; shards of the validation and test splits may be empty.
+    #[must_use]
+    pub fn shard_len(&self, split: Split, shard: usize) -> usize {
+        (self.len(split) + self.shards - 1 - shard) / self.shards
+    }
+
+    /// Index, in its file, of the sample at `position` of `shard`.
+    #[must_use]
+    pub fn sample_index(&self, split: Split, shard: usize, position: usize) -> usize {
+        let offset = match split {
+            Split::Train | Split::Test => 0,
+            Split::Validation => self.held_out_from,
+        };
+        offset + position * self.shards + shard
+    }
+
+    /// Steps of one epoch when each step takes `per_batch` samples of every shard; leftovers sit the epoch out.
+    ///
+    /// # Errors
+    /// [`PartitionError`] if there is not one whole batch.
+    pub fn steps_per_epoch(&self, per_batch: usize) -> Result<u64, PartitionError> {
+        if per_batch == 0 {
+            return Err(PartitionError::Zero("batch"));
+        }
+        let smallest = self.shard_len(Split::Train, self.shards - 1);
+        if smallest < per_batch {
+            return Err(PartitionError::BatchTooLarge {
+                per_batch,
+                smallest,
+            });
+        }
+        Ok((smallest / per_batch) as u64)
+    }
+}
+
+/// The samples of one shard of one split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardData {
+    image_len: usize,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl ShardData {
+    /// Copies a shard out of the whole set, which can then be dropped.
+    #[must_use]
+    pub fn gather(dataset: &Dataset, partition: &Partition, split: Split, shard: usize) -> Self {
+        let LabelledSet { images, labels } = match split {
+            Split::Train | Split::Validation => &dataset.train,
+            Split::Test => &dataset.test,
+        };
+        let image_len = images.height * images.width;
+        let count = partition.shard_len(split, shard);
+        let mut data = Self {
+            image_len,
+            pixels: Vec::with_capacity(count * image_len),
+            labels: Vec::with_capacity(count),
+        };
+        for position in 0..count {
+            let index = partition.sample_index(split, shard, position);
+            data.pixels
+                .extend_from_slice(&images.pixels[index * image_len..][..image_len]);
+            data.labels.push(labels[index]);
+        }
+        data
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Pixels of the sample at `position`, `[height, width]`.
+    #[must_use]
+    pub fn image(&self, position: usize) -> &[u8] {
+        &self.pixels[position * self.image_len..][..self.image_len]
+    }
+
+    /// Label of the sample at `position`.
+    #[must_use]
+    pub fn label(&self, position: usize) -> u8 {
+        self.labels[position]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Images;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_sample_is_dealt_once(
+            train in 1usize..300, test in 0usize..100, shards in 1usize..20, validation in 0usize..100, limit in prop::option::of(1usize..300),
+        ) {
+            let Ok(partition) = Partition::of_counts((train, test), shards, validation, limit) else {
+                let left = train.saturating_sub(validation).min(limit.unwrap_or(train));
+                prop_assert!(left < shards);
+                return Ok(());
+            };
+            let used = |split| -> Vec<usize> {
+                let mut all: Vec<usize> = (0..shards)
+                    .flat_map(|shard| (0..partition.shard_len(split, shard)).map(move |p| partition.sample_index(split, shard, p)))
+                    .collect();
+                all.sort_unstable();
+                all
+            };
+            let left = (train - validation).min(limit.unwrap_or(train));
+            prop_assert_eq!(used(Split::Train), (0..left).collect::<Vec<_>>());
+            prop_assert_eq!(used(Split::Validation), (train - validation..train).collect::<Vec<_>>());
+            prop_assert_eq!(used(Split::Test), (0..test).collect::<Vec<_>>());
+            let lengths: Vec<_> = (0..shards).map(|shard| partition.shard_len(Split::Train, shard)).collect();
+            prop_assert!(lengths[0] - lengths[shards - 1] <= 1);
+            prop_assert_eq!(partition.steps_per_epoch(1), Ok(lengths[shards - 1] as u64));
+        }
+    }
+
+    #[test]
+    fn a_shard_holds_its_own_samples() {
+        let set = |n: u8| LabelledSet {
+            images: Images {
+                height: 1,
+                width: 1,
+                pixels: (0..n).map(|i| i * 2).collect(),
+            },
+            labels: (0..n).collect(),
+        };
+        let dataset = Dataset {
+            train: set(10),
+            test: set(3),
+        };
+        let partition = Partition::new(&dataset, 3, 2, None).expect("fits");
+        let shard = ShardData::gather(&dataset, &partition, Split::Train, 1);
+        assert_eq!(
+            (shard.len(), shard.label(2), shard.image(2)),
+            (3, 7, [14u8].as_slice())
+        );
+        let held_out = ShardData::gather(&dataset, &partition, Split::Validation, 0);
+        assert_eq!((held_out.len(), held_out.label(0)), (1, 8));
+        assert!(ShardData::gather(&dataset, &partition, Split::Validation, 2).is_empty());
+    }
+
+    #[test]
+    fn cuts_that_leave_nothing_are_named() {
+        let cut =
+            |shards, validation, limit| Partition::of_counts((100, 10), shards, validation, limit);
+        assert_eq!(cut(0, 0, None), Err(PartitionError::Zero("shards")));
+        assert!(matches!(
+            cut(1, 100, None),
+            Err(PartitionError::NothingLeft { .. })
+        ));
+        assert!(matches!(
+            cut(8, 0, Some(7)),
+            Err(PartitionError::TooManyShards { .. })
+        ));
+        let partition = cut(8, 0, None).expect("fits");
+        assert_eq!(
+            partition.steps_per_epoch(13),
+            Err(PartitionError::BatchTooLarge {
+                per_batch: 13,
+                smallest: 12
+            })
+        );
+    }
+}

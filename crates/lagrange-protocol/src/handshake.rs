@@ -1,0 +1,191 @@
+//! Who may join: same contract, same data, same network.
+
+use crate::limits::{MAX_TEXT_BYTES, PROTOCOL_VERSION};
+use crate::v1;
+
+/// What the coordinator's run is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// SHA-256 of the dataset.
+    pub dataset_sha256: [u8; 32],
+    /// Description of the network.
+    pub architecture: String,
+}
+
+/// Why a worker may not join.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another version of the contract.
+    #[error(
+        "protocol version {theirs} where {ours} is spoken here: run coordinator and workers from the same release of lagrange"
+    )]
+    ProtocolVersion {
+        /// The worker's version.
+        theirs: u32,
+        /// This build's version.
+        ours: u32,
+    },
+    /// Other data.
+    #[error(
+        "dataset {theirs} where the run uses {ours}: give coordinator and workers the same --data-dir, or none"
+    )]
+    Dataset {
+        /// The worker's dataset, abbreviated.
+        theirs: String,
+        /// The run's dataset, abbreviated.
+        ours: String,
+    },
+    /// Another network.
+    #[error(
+        "architecture `{theirs}` where the run trains `{ours}`: give the worker the run's configuration, or none"
+    )]
+    Architecture {
+        /// The worker's network.
+        theirs: String,
+        /// The run's network.
+        ours: String,
+    },
+    /// A malformed first message.
+    #[error("malformed hello: {0}")]
+    Malformed(&'static str),
+}
+
+impl From<Refusal> for tonic::Status {
+    fn from(refusal: Refusal) -> Self {
+        Self::failed_precondition(refusal.to_string())
+    }
+}
+
+/// Checks a worker's first message. The version is judged first: nothing else of another version can be trusted.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn check_hello(hello: &v1::Hello, expected: &Expected) -> Result<(), Refusal> {
+    if hello.protocol_version != PROTOCOL_VERSION {
+        return Err(Refusal::ProtocolVersion {
+            theirs: hello.protocol_version,
+            ours: PROTOCOL_VERSION,
+        });
+    }
+    let texts = [&hello.name, &hello.software_version, &hello.architecture];
+    if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) {
+        return Err(Refusal::Malformed("a text is too long"));
+    }
+    if hello.dataset_sha256.len() != 32 {
+        return Err(Refusal::Malformed("dataset_sha256 must have 32 bytes"));
+    }
+    if hello.dataset_sha256 != expected.dataset_sha256 {
+        return Err(Refusal::Dataset {
+            theirs: short_hex(&hello.dataset_sha256),
+            ours: short_hex(&expected.dataset_sha256),
+        });
+    }
+    if hello.architecture.is_empty() {
+        return Ok(());
+    }
+    check_architecture(&hello.architecture, expected)
+}
+
+/// Checks that a worker resolved the network as the coordinator did.
+///
+/// # Errors
+/// [`Refusal::Architecture`]
+pub fn check_ready(ready: &v1::Ready, expected: &Expected) -> Result<(), Refusal> {
+    check_architecture(&ready.architecture, expected)
+}
+
+fn check_architecture(theirs: &str, expected: &Expected) -> Result<(), Refusal> {
+    if theirs == expected.architecture {
+        return Ok(());
+    }
+    Err(Refusal::Architecture {
+        theirs: theirs.chars().take(200).collect(),
+        ours: expected.architecture.clone(),
+    })
+}
+
+fn short_hex(bytes: &[u8]) -> String {
+    bytes[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected() -> Expected {
+        Expected {
+            dataset_sha256: [7; 32],
+            architecture: "28x28x1 - conv28 1".to_owned(),
+        }
+    }
+
+    fn hello() -> v1::Hello {
+        v1::Hello {
+            protocol_version: PROTOCOL_VERSION,
+            dataset_sha256: vec![7; 32],
+            ..v1::Hello::default()
+        }
+    }
+
+    #[test]
+    fn a_worker_of_the_same_run_is_let_in() {
+        assert_eq!(check_hello(&hello(), &expected()), Ok(()));
+        let insisting = v1::Hello {
+            architecture: expected().architecture,
+            ..hello()
+        };
+        assert_eq!(check_hello(&insisting, &expected()), Ok(()));
+        let ready = v1::Ready {
+            architecture: expected().architecture,
+        };
+        assert_eq!(check_ready(&ready, &expected()), Ok(()));
+    }
+
+    #[test]
+    fn every_difference_is_named_with_both_sides() {
+        let refuse = |hello| {
+            check_hello(&hello, &expected())
+                .expect_err("refused")
+                .to_string()
+        };
+        let version = refuse(v1::Hello {
+            protocol_version: 9,
+            dataset_sha256: vec![],
+            ..hello()
+        });
+        assert!(version.contains("version 9 where 1 is spoken"), "{version}");
+        let data = refuse(v1::Hello {
+            dataset_sha256: vec![8; 32],
+            ..hello()
+        });
+        assert!(
+            data.contains("dataset 080808080808 where the run uses 070707070707"),
+            "{data}"
+        );
+        let network = refuse(v1::Hello {
+            architecture: "other".into(),
+            ..hello()
+        });
+        assert!(
+            network.contains("`other`") && network.contains("conv28 1"),
+            "{network}"
+        );
+        assert!(
+            refuse(v1::Hello {
+                dataset_sha256: vec![7; 31],
+                ..hello()
+            })
+            .contains("32 bytes")
+        );
+        assert!(
+            refuse(v1::Hello {
+                name: "n".repeat(5000),
+                ..hello()
+            })
+            .contains("too long")
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! A round's work and its answer, as plain types.
+
+use crate::{ConversionError, Framed, v1};
+use lagrange_core::tree::Node;
+use lagrange_data::Split;
+
+/// What a round asks of every shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// First centroids of a stage's k-means start.
+    PatchSeeds {
+        /// Stage, from 0.
+        stage: usize,
+    },
+    /// One Lloyd iteration of a stage's k-means start.
+    Cluster {
+        /// Stage, from 0.
+        stage: usize,
+    },
+    /// Moments of a stage's outputs.
+    Moments {
+        /// Stage, from 0.
+        stage: usize,
+    },
+    /// A training step.
+    Step {
+        /// Step of the run, from 0.
+        step: u64,
+        /// Whether it refreshes the Gram matrices.
+        gram: bool,
+    },
+    /// Accuracy and loss on a split.
+    Evaluate {
+        /// The split.
+        split: Split,
+    },
+}
+
+/// A [`Work`] without its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkHeader {
+    /// Names the run.
+    pub run: String,
+    /// Round of the run.
+    pub round: u64,
+    /// Fences replies within the round.
+    pub attempt: u32,
+    /// What to do.
+    pub job: Job,
+    /// For which shards.
+    pub shards: Vec<u32>,
+    /// Values of the payload.
+    pub payload_floats: u64,
+}
+
+/// Work received: header and payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// What to do.
+    pub header: WorkHeader,
+    /// Shared inputs, then each shard's rows.
+    pub payload: Vec<f32>,
+}
+
+/// The sum of one node of the reduction tree: its scalars; its values lie in the payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeSum {
+    /// The node.
+    pub node: Node,
+    /// Scalar sums.
+    pub scalars: Vec<f64>,
+}
+
+/// A [`Reply`] without its payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyHeader {
+    /// Names the run.
+    pub run: String,
+    /// Round answered.
+    pub round: u64,
+    /// Attempt answered.
+    pub attempt: u32,
+    /// Sums, in the order of their shards.
+    pub nodes: Vec<NodeSum>,
+    /// Shards answered.
+    pub shards: Vec<u32>,
+    /// Values of the payload.
+    pub payload_floats: u64,
+}
+
+/// A reply received: header and payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// What was done.
+    pub header: ReplyHeader,
+    /// The nodes' sums, then each shard's rows.
+    pub payload: Vec<f32>,
+}
+
+impl Framed for WorkHeader {
+    fn key(&self) -> (u64, u32) {
+        (self.round, self.attempt)
+    }
+    fn payload_floats(&self) -> u64 {
+        self.payload_floats
+    }
+}
+
+impl Framed for ReplyHeader {
+    fn key(&self) -> (u64, u32) {
+        (self.round, self.attempt)
+    }
+    fn payload_floats(&self) -> u64 {
+        self.payload_floats
+    }
+}
+
+impl From<Job> for v1::Job {
+    fn from(job: Job) -> Self {
+        use v1::job::Kind;
+        let stage_job = |stage: usize| v1::StageJob {
+            stage: stage as u32,
+        };
+        let kind = match job {
+            Job::PatchSeeds { stage } => Kind::PatchSeeds(stage_job(stage)),
+            Job::Cluster { stage } => Kind::Cluster(stage_job(stage)),
+            Job::Moments { stage } => Kind::Moments(stage_job(stage)),
+            Job::Step { step, gram } => Kind::Step(v1::StepJob { step, gram }),
+            Job::Evaluate { split } => Kind::Evaluate(v1::EvaluateJob {
+                split: match split {
+                    Split::Train => v1::Split::Train,
+                    Split::Validation => v1::Split::Validation,
+                    Split::Test => v1::Split::Test,
+                }
+                .into(),
+            }),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<v1::Job> for Job {
+    type Error = ConversionError;
+
+    fn try_from(job: v1::Job) -> Result<Self, ConversionError> {
+        use v1::job::Kind;
+        Ok(
+            match job.kind.ok_or(ConversionError::Missing("job.kind"))? {
+                Kind::PatchSeeds(job) => Self::PatchSeeds {
+                    stage: job.stage as usize,
+                },
+                Kind::Cluster(job) => Self::Cluster {
+                    stage: job.stage as usize,
+                },
+                Kind::Moments(job) => Self::Moments {
+                    stage: job.stage as usize,
+                },
+                Kind::Step(job) => Self::Step {
+                    step: job.step,
+                    gram: job.gram,
+                },
+                Kind::Evaluate(job) => Self::Evaluate {
+                    split: match job.split() {
+                        v1::Split::Train => Split::Train,
+                        v1::Split::Validation => Split::Validation,
+                        v1::Split::Test => Split::Test,
+                        v1::Split::Unspecified => {
+                            return Err(ConversionError::UnknownValue {
+                                field: "job.evaluate.split",
+                                value: job.split,
+                            });
+                        }
+                    },
+                },
+            },
+        )
+    }
+}
+
+impl From<WorkHeader> for v1::Work {
+    fn from(work: WorkHeader) -> Self {
+        Self {
+            run: work.run,
+            round: work.round,
+            attempt: work.attempt,
+            job: Some(work.job.into()),
+            shards: work.shards,
+            payload_floats: work.payload_floats,
+        }
+    }
+}
+
+impl TryFrom<v1::Work> for WorkHeader {
+    type Error = ConversionError;
+
+    fn try_from(work: v1::Work) -> Result<Self, ConversionError> {
+        Ok(Self {
+            run: work.run,
+            round: work.round,
+            attempt: work.attempt,
+            job: work
+                .job
+                .ok_or(ConversionError::Missing("work.job"))?
+                .try_into()?,
+            shards: work.shards,
+            payload_floats: work.payload_floats,
+        })
+    }
+}
+
+impl From<ReplyHeader> for v1::Reply {
+    fn from(reply: ReplyHeader) -> Self {
+        let nodes = reply.nodes.into_iter().map(|sum| v1::NodeSum {
+            level: sum.node.level,
+            index: sum.node.index,
+            scalars: sum.scalars,
+        });
+        Self {
+            run: reply.run,
+            round: reply.round,
+            attempt: reply.attempt,
+            nodes: nodes.collect(),
+            shards: reply.shards,
+            payload_floats: reply.payload_floats,
+        }
+    }
+}
+
+impl From<v1::Reply> for ReplyHeader {
+    fn from(reply: v1::Reply) -> Self {
+        let nodes = reply.nodes.into_iter().map(|sum| NodeSum {
+            node: Node {
+                level: sum.level,
+                index: sum.index,
+            },
+            scalars: sum.scalars,
+        });
+        Self {
+            run: reply.run,
+            round: reply.round,
+            attempt: reply.attempt,
+            nodes: nodes.collect(),
+            shards: reply.shards,
+            payload_floats: reply.payload_floats,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_and_replies_survive_the_wire() {
+        for job in [
+            Job::PatchSeeds { stage: 1 },
+            Job::Cluster { stage: 0 },
+            Job::Moments { stage: 2 },
+            Job::Step {
+                step: 9,
+                gram: true,
+            },
+            Job::Evaluate {
+                split: Split::Train,
+            },
+            Job::Evaluate {
+                split: Split::Validation,
+            },
+            Job::Evaluate { split: Split::Test },
+        ] {
+            let work = WorkHeader {
+                run: "r".into(),
+                round: 4,
+                attempt: 1,
+                job,
+                shards: vec![2, 3],
+                payload_floats: 9,
+            };
+            assert_eq!(WorkHeader::try_from(v1::Work::from(work.clone())), Ok(work));
+        }
+        let reply = ReplyHeader {
+            run: "r".into(),
+            round: 4,
+            attempt: 1,
+            nodes: vec![NodeSum {
+                node: Node { level: 1, index: 1 },
+                scalars: vec![0.5],
+            }],
+            shards: vec![2, 3],
+            payload_floats: 3,
+        };
+        assert_eq!(ReplyHeader::from(v1::Reply::from(reply.clone())), reply);
+    }
+
+    #[test]
+    fn an_unknown_job_is_named() {
+        let unknown = v1::Job { kind: None };
+        assert_eq!(
+            Job::try_from(unknown),
+            Err(ConversionError::Missing("job.kind"))
+        );
+        let split = v1::EvaluateJob { split: 77 };
+        let unknown = v1::Job {
+            kind: Some(v1::job::Kind::Evaluate(split)),
+        };
+        let expected = ConversionError::UnknownValue {
+            field: "job.evaluate.split",
+            value: 77,
+        };
+        assert_eq!(Job::try_from(unknown), Err(expected));
+    }
+}

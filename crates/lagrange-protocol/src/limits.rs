@@ -1,0 +1,33 @@
+//! Limits and timings of the connection, each with its reason.
+
+use std::time::Duration;
+
+/// Version of the contract. Raised by every change that an older build would misunderstand.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Largest message either side decodes: a chunk and its envelope, with room to spare.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// Largest piece of a payload in one message. Larger pieces gain nothing on the wire and delay keep-alive pings.
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// HTTP/2 flow-control windows. The default of 64 KiB makes a large payload wait for window updates.
+pub const WINDOW_BYTES: u32 = 16 << 20;
+
+/// Longest name, description or message kept from a peer, in bytes.
+pub const MAX_TEXT_BYTES: usize = 4096;
+
+/// Most shards a run may have: each costs an entry in every reply.
+pub const MAX_SHARDS: u32 = 4096;
+
+/// How often an idle connection is probed. Without probes a cut network leaves both sides waiting for ever.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a probe may go unanswered before the connection counts as lost.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one attempt to connect may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a peer may take over its next message of the handshake, the loading of its data included.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,91 @@
+//! How many numbers a job takes and gives: what bounds every payload before it is allocated.
+
+use crate::{ConversionError, Job, RunSpec};
+use lagrange_core::equations::EquationLayout;
+use lagrange_core::network::Network;
+use lagrange_core::schedule::streaming::StepScalars;
+
+/// Sizes of a job's inputs and outputs, in values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobShape {
+    /// Inputs shared by all shards.
+    pub shared: usize,
+    /// Inputs of each shard.
+    pub rows_in: usize,
+    /// Sums of each node.
+    pub sums: usize,
+    /// Scalar sums of each node.
+    pub scalars: usize,
+    /// Outputs of each shard that are not summed.
+    pub rows_out: usize,
+}
+
+impl JobShape {
+    /// The shape of `job` in the run of `spec` with `network`.
+    ///
+    /// # Errors
+    /// [`ConversionError::OutOfRange`] if the job names a stage that has no kernels to find.
+    pub fn of(job: Job, spec: &RunSpec, network: &Network) -> Result<Self, ConversionError> {
+        let hidden = |stage: usize| {
+            network
+                .hidden()
+                .get(stage)
+                .ok_or(ConversionError::OutOfRange("job.stage"))
+        };
+        let weights = network.weights();
+        let plain = Self {
+            shared: weights,
+            rows_in: 0,
+            sums: 0,
+            scalars: 0,
+            rows_out: 0,
+        };
+        Ok(match job {
+            Job::PatchSeeds { stage } => {
+                let stage = hidden(stage)?;
+                Self {
+                    sums: stage.conv.channels * stage.patch(),
+                    ..plain
+                }
+            }
+            Job::Cluster { stage } => {
+                let stage = hidden(stage)?;
+                Self {
+                    shared: weights + stage.conv.channels * stage.patch(),
+                    sums: stage.conv.channels * stage.unknowns(),
+                    ..plain
+                }
+            }
+            Job::Moments { stage } => Self {
+                sums: 2 * hidden(stage)?.conv.channels,
+                ..plain
+            },
+            Job::Step { gram, .. } => {
+                let rows = spec.batch_per_shard * network.outputs();
+                Self {
+                    rows_in: rows,
+                    sums: EquationLayout::new(network, gram).len(),
+                    scalars: StepScalars::count(network.len()),
+                    rows_out: rows,
+                    ..plain
+                }
+            }
+            Job::Evaluate { .. } => Self {
+                scalars: 3,
+                ..plain
+            },
+        })
+    }
+
+    /// Values of the payload of work for `shards` shards.
+    #[must_use]
+    pub fn work_floats(&self, shards: usize) -> usize {
+        self.shared + shards * self.rows_in
+    }
+
+    /// Values of the payload of a reply with `nodes` sums for `shards` shards.
+    #[must_use]
+    pub fn reply_floats(&self, nodes: usize, shards: usize) -> usize {
+        nodes * self.sums + shards * self.rows_out
+    }
+}

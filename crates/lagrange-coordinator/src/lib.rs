@@ -1,1 +1,25 @@
-//! 
+//! The coordinator of Lagrange: it owns the weights and the multipliers, and nobody else does.
+//!
+//! [`Training`] is the whole run as a state machine without sockets or clock; [`Plan`] says what a run does round by
+//! round; [`serve`] runs both behind a thin gRPC shell.
+
+mod driver;
+mod membership;
+mod multipliers;
+mod plan;
+mod report;
+mod round;
+mod serve;
+mod service;
+mod start;
+mod training;
+
+pub use driver::Observed;
+pub use membership::{Membership, WorkerId};
+pub use multipliers::{Multipliers, sha256_of};
+pub use plan::{Outcome, Plan, PlanError, RunPlan};
+pub use report::{Evaluation, Report, StepReport};
+pub use round::{Receipt, Round, RoundTotal};
+pub use serve::{ServeError, ServeOptions, Served, serve};
+pub use start::StartKind;
+pub use training::{Command, Event, Training, TrainingError};

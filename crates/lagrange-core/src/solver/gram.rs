@@ -37,6 +37,15 @@ impl GramSolver {
         Ok(Self { lower })
     }
 
+    /// A lower bound of the system's condition number: the squared ratio of the factor's extreme pivots.
+    #[must_use]
+    pub fn condition(&self) -> f32 {
+        let pivots = self.lower.diag();
+        let largest = pivots.iter().copied().fold(0.0, f32::max);
+        let smallest = pivots.iter().copied().fold(f32::INFINITY, f32::min);
+        (largest / smallest).powi(2)
+    }
+
     /// `(G + ridge * mean(diag G) I)^-1 S` for a right-hand side S, `[d, C]`.
     ///
     /// # Errors
@@ -118,6 +127,13 @@ mod tests {
                 prop_assert!((f64::from(*x) - y).abs() < 1e-4 * scale, "{x} {y}");
             }
         }
+    }
+
+    #[test]
+    fn the_condition_of_a_diagonal_system_is_exact() {
+        let gram = Array2::from_diag(&ndarray::arr1(&[4.0, 1.0]));
+        let solver = GramSolver::factorise(gram.view(), 0.0, 0).expect("definite");
+        assert_eq!(solver.condition(), 4.0);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct StageReport {
     pub weight_norm: f32,
     /// `|dW|_G`: the root mean square change of the outputs, which is the step's dual residual per unit beta.
     pub step_norm: f32,
+    /// Lower bound of the condition number of the weight system.
+    pub condition: f32,
 }
 
 /// The weight updates of all stages, with what they remember between steps.
@@ -74,7 +76,7 @@ impl WeightUpdate {
         let last = self.stages.len() - 1;
         for (index, state) in self.stages.iter_mut().enumerate() {
             state.absorb(&self.params, layout, index, sums)?;
-            let step = state.solve(index)?;
+            let (step, condition) = state.solve(index)?;
             let current = weights.stage(index);
             let weight_norm = gram_norm(&state.gram, current);
             let scale = if index == last {
@@ -90,6 +92,7 @@ impl WeightUpdate {
                 StageReport {
                     weight_norm,
                     step_norm,
+                    condition,
                 },
             ));
         }
@@ -137,9 +140,10 @@ impl StageState {
         Ok(())
     }
 
-    fn solve(&self, index: usize) -> Result<Array2<f32>, SolveError> {
+    /// The step and the condition of its system.
+    fn solve(&self, index: usize) -> Result<(Array2<f32>, f32), SolveError> {
         match &self.solver {
-            Some(solver) => solver.solve(&self.velocity, index),
+            Some(solver) => Ok((solver.solve(&self.velocity, index)?, solver.condition())),
             None => panic!("the first step must refresh the Gram matrices"),
         }
     }

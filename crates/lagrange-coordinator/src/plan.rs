@@ -1,0 +1,466 @@
+//! What a run does, round by round: start, steps, evaluations. Pure: it asks for rounds and takes their totals.
+
+use crate::multipliers::{Multipliers, sha256_of};
+use crate::report::{Evaluation, Report, StepReport};
+use crate::round::RoundTotal;
+use crate::start::{KMeansStart, StartKind, begin};
+use lagrange_core::equations::EquationLayout;
+use lagrange_core::network::{Network, NetworkError, Weights};
+use lagrange_core::schedule::streaming::{StageReport, StepScalars, UpdateParams, WeightUpdate};
+use lagrange_core::solver::SolveError;
+use lagrange_data::{BatchOrder, Partition, PartitionError, Split};
+use lagrange_protocol::{ConversionError, Job, JobShape, Payload, RunSpec};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A run as the coordinator sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPlan {
+    /// What the workers are told.
+    pub spec: RunSpec,
+    /// How sums become weights and multipliers.
+    pub update: UpdateParams,
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// A step refreshes the Gram matrices once in so many steps.
+    pub gram_every: u64,
+    /// How the weights start.
+    pub start: StartKind,
+    /// Evaluate once in so many steps; 0 means at the end of every epoch.
+    pub evaluate_every: u64,
+}
+
+/// Why a run cannot be planned or must end.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// The network does not fit.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The data cannot be cut as asked.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// A weight system could not be solved.
+    #[error("step {step}: {source}")]
+    Solve {
+        /// The step, from 0.
+        step: u64,
+        /// What went wrong.
+        source: SolveError,
+    },
+    /// A job that does not fit the network.
+    #[error(transparent)]
+    Job(#[from] ConversionError),
+    /// A parameter outside its range.
+    #[error("{field} is {value}: it must be {range}")]
+    Parameter {
+        /// The parameter.
+        field: &'static str,
+        /// Its value.
+        value: f64,
+        /// What is allowed.
+        range: &'static str,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The network.
+    pub network: Network,
+    /// Final weights.
+    pub weights: Weights,
+    /// SHA-256 of the weights as little-endian f32, in hexadecimal.
+    pub weights_sha256: String,
+    /// SHA-256 of the multipliers, likewise.
+    pub multipliers_sha256: String,
+    /// Steps completed.
+    pub steps: u64,
+    /// Whether it was asked to stop before its last step.
+    pub interrupted: bool,
+    /// The last evaluation of each split.
+    pub evaluations: Vec<Evaluation>,
+}
+
+impl Outcome {
+    /// The last evaluation of `split`, if there was one.
+    #[must_use]
+    pub fn evaluation(&self, split: Split) -> Option<&Evaluation> {
+        self.evaluations.iter().rev().find(|e| e.split == split)
+    }
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct Plan {
+    run: RunPlan,
+    network: Network,
+    partition: Partition,
+    weights: Weights,
+    update: WeightUpdate,
+    multipliers: Multipliers,
+    orders: Vec<BatchOrder>,
+    /// Layouts without and with Gram triangles.
+    layouts: [EquationLayout; 2],
+    start: Option<KMeansStart>,
+    step: u64,
+    steps_per_epoch: u64,
+    total_steps: u64,
+    /// Splits to evaluate before the next step.
+    due: VecDeque<Split>,
+    evaluations: Vec<Evaluation>,
+    interrupted: bool,
+}
+
+impl Plan {
+    /// Checks everything and prepares the first round.
+    ///
+    /// # Errors
+    /// [`PlanError`]
+    pub fn new(run: RunPlan, partition: Partition) -> Result<Self, PlanError> {
+        check(&run)?;
+        let spec = &run.spec;
+        let network = spec.resolve()?;
+        let batch = spec.batch_per_shard;
+        let steps_per_epoch = partition.steps_per_epoch(batch)?;
+        let shards = partition.shards();
+        let lengths = (0..shards).map(|shard| partition.shard_len(Split::Train, shard));
+        let (weights, start) = begin(run.start, &network, spec.seed);
+        let gram_rows = shards * spec.step.gram_rows;
+        Ok(Self {
+            update: WeightUpdate::new(&network, run.update, shards * batch, gram_rows),
+            multipliers: Multipliers::zeros(lengths.clone(), network.outputs()),
+            orders: lengths
+                .enumerate()
+                .map(|(shard, len)| BatchOrder::new(spec.seed, shard, len, batch, steps_per_epoch))
+                .collect(),
+            layouts: [false, true].map(|gram| EquationLayout::new(&network, gram)),
+            weights,
+            start,
+            step: 0,
+            steps_per_epoch,
+            total_steps: steps_per_epoch * run.epochs,
+            due: VecDeque::new(),
+            evaluations: Vec::new(),
+            interrupted: false,
+            network,
+            partition,
+            run,
+        })
+    }
+
+    /// The job of the next round and its shape; `None` when the run is complete.
+    ///
+    /// # Errors
+    /// [`PlanError::Job`]
+    pub fn next_job(&self) -> Result<Option<(Job, JobShape)>, PlanError> {
+        let job = if let Some(start) = &self.start {
+            start.job()
+        } else if let Some(&split) = self.due.front() {
+            Job::Evaluate { split }
+        } else if self.step < self.total_steps && !self.interrupted {
+            Job::Step {
+                step: self.step,
+                gram: self.step.is_multiple_of(self.run.gram_every),
+            }
+        } else {
+            return Ok(None);
+        };
+        let shape = JobShape::of(job, &self.run.spec, &self.network)?;
+        Ok(Some((job, shape)))
+    }
+
+    /// Inputs of the next round that all shards share: the weights, and a Lloyd iteration's centroids.
+    #[must_use]
+    pub fn shared_inputs(&self) -> Payload {
+        let mut payload = Payload::new();
+        payload.push(Arc::<[f32]>::from(self.weights.as_slice()));
+        if let Some(centroids) = self.start.as_ref().and_then(KMeansStart::inputs) {
+            payload.push(centroids);
+        }
+        payload
+    }
+
+    /// Inputs of `job` for `shards`, in order: the multipliers of a step's samples.
+    #[must_use]
+    pub fn shard_inputs(&mut self, job: Job, shards: &[u32]) -> Payload {
+        let mut payload = Payload::new();
+        if let Job::Step { step, .. } = job {
+            let mut rows = Vec::new();
+            for &shard in shards {
+                let positions = self.orders[shard as usize].positions(step);
+                rows.extend(self.multipliers.gather(shard as usize, positions));
+            }
+            payload.push(rows);
+        }
+        payload
+    }
+
+    /// Takes the totals of `job` and moves on.
+    ///
+    /// # Errors
+    /// [`PlanError::Solve`]: training diverged; nothing was changed.
+    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Report, PlanError> {
+        match job {
+            Job::Step { step, gram } => self.absorb_step(step, gram, total),
+            Job::Evaluate { split } => Ok(self.absorb_evaluation(split, total)),
+            Job::PatchSeeds { stage } | Job::Cluster { stage } | Job::Moments { stage } => {
+                if let Some(start) = self.start.take() {
+                    let samples = self.start_samples();
+                    self.start =
+                        start.absorb(&self.network, &total.sums, samples, &mut self.weights);
+                }
+                let round = match job {
+                    Job::PatchSeeds { .. } => "patch-seeds",
+                    Job::Cluster { .. } => "cluster",
+                    _ => "moments",
+                };
+                Ok(Report::Start { stage, round })
+            }
+        }
+    }
+
+    /// Images that the start looks at, over all shards.
+    fn start_samples(&self) -> usize {
+        (0..self.partition.shards())
+            .map(|shard| {
+                let len = self.partition.shard_len(Split::Train, shard);
+                len.min(self.run.spec.start_images)
+            })
+            .sum()
+    }
+
+    fn absorb_step(
+        &mut self,
+        step: u64,
+        gram: bool,
+        total: &RoundTotal,
+    ) -> Result<Report, PlanError> {
+        let rate = 1.0 - step as f32 / self.total_steps as f32;
+        let layout = &self.layouts[usize::from(gram)];
+        let stages = self
+            .update
+            .step(layout, &total.sums, rate, &mut self.weights)
+            .map_err(|source| PlanError::Solve { step, source })?;
+        let multiplier_square = self.update_multipliers(step, &total.rows);
+        self.step = step + 1;
+        if self.step == self.total_steps {
+            self.schedule_final_evaluations();
+        } else if self.step.is_multiple_of(self.evaluate_every()) {
+            self.due.push_back(self.watched_split());
+        }
+        Ok(self.step_report(total, &stages, multiplier_square, rate))
+    }
+
+    /// Moves the multipliers of the step's samples; returns the sum of their squares.
+    fn update_multipliers(&mut self, step: u64, residuals: &[Vec<f32>]) -> f64 {
+        let beta = self.run.spec.step.beta_output;
+        let mut square = 0.0;
+        for (shard, residuals) in residuals.iter().enumerate() {
+            let positions = self.orders[shard].positions(step);
+            let mut lambda = self.multipliers.gather(shard, positions);
+            self.run
+                .update
+                .update_multipliers(beta, residuals, &mut lambda);
+            self.multipliers.scatter(shard, positions, &lambda);
+            square += lambda
+                .iter()
+                .map(|&v| f64::from(v) * f64::from(v))
+                .sum::<f64>();
+        }
+        square
+    }
+
+    fn evaluate_every(&self) -> u64 {
+        match self.run.evaluate_every {
+            0 => self.steps_per_epoch,
+            every => every,
+        }
+    }
+
+    /// The split whose accuracy is watched during training: never the test set where a validation set is held out.
+    fn watched_split(&self) -> Split {
+        if self.run.spec.validation > 0 {
+            Split::Validation
+        } else {
+            Split::Test
+        }
+    }
+
+    fn schedule_final_evaluations(&mut self) {
+        self.due.clear();
+        if self.run.spec.validation > 0 {
+            self.due.push_back(Split::Validation);
+        }
+        self.due.push_back(Split::Test);
+    }
+
+    fn step_report(
+        &self,
+        total: &RoundTotal,
+        stages: &[StageReport],
+        multiplier_square: f64,
+        rate: f32,
+    ) -> Report {
+        let params = &self.run.spec.step;
+        let samples = (self.partition.shards() * self.run.spec.batch_per_shard) as f64;
+        let scalars = StepScalars::from_row(&total.scalars, self.network.len()).unwrap_or_default();
+        let mean = |sums: &[f64], values: fn(&lagrange_core::network::Stage) -> usize| {
+            let stages = self.network.stages().iter();
+            sums.iter()
+                .zip(stages)
+                .map(|(sum, stage)| (sum / (samples * values(stage) as f64)).sqrt())
+                .collect()
+        };
+        let last = self.network.len() - 1;
+        let beta = |index| {
+            f64::from(if index == last {
+                params.beta_output
+            } else {
+                params.beta
+            })
+        };
+        Report::Step(Box::new(StepReport {
+            step: self.step,
+            total: self.total_steps,
+            loss: scalars.loss / samples,
+            objective: scalars.objective(params) / samples,
+            output_residual: mean(&scalars.output, |stage| stage.conv.len()),
+            activation_residual: mean(&scalars.activation, |stage| stage.output.len()),
+            dual_residual: stages
+                .iter()
+                .enumerate()
+                .map(|(index, stage)| beta(index) * f64::from(stage.step_norm))
+                .collect(),
+            weight_norm: stages.iter().map(|s| s.weight_norm.into()).collect(),
+            condition: stages.iter().map(|s| s.condition.into()).collect(),
+            multiplier_rms: (multiplier_square / (samples * self.network.outputs() as f64)).sqrt(),
+            rate,
+        }))
+    }
+
+    fn absorb_evaluation(&mut self, split: Split, total: &RoundTotal) -> Report {
+        self.due.pop_front();
+        let [samples, correct, loss] =
+            [0, 1, 2].map(|i| total.scalars.get(i).copied().unwrap_or(0.0));
+        let evaluation = Evaluation {
+            step: self.step,
+            split,
+            samples: samples as u64,
+            correct: correct as u64,
+            accuracy: correct / samples.max(1.0),
+            loss: loss / samples.max(1.0),
+        };
+        self.evaluations.push(evaluation);
+        Report::Evaluation(evaluation)
+    }
+
+    /// Skips the remaining steps; the run still ends with its final evaluations.
+    pub fn interrupt(&mut self) {
+        if !self.interrupted && self.step < self.total_steps {
+            self.interrupted = true;
+            self.start = None;
+            self.schedule_final_evaluations();
+        }
+    }
+
+    /// The network trained.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Number of logical shards.
+    #[must_use]
+    pub fn shards(&self) -> u32 {
+        self.partition.shards() as u32
+    }
+
+    /// Steps of the whole run.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.total_steps
+    }
+
+    /// How the run ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            network: self.network.clone(),
+            weights_sha256: sha256_of(self.weights.as_slice().iter()),
+            multipliers_sha256: self.multipliers.sha256(),
+            weights: self.weights.clone(),
+            steps: self.step,
+            interrupted: self.interrupted,
+            evaluations: self.evaluations.clone(),
+        }
+    }
+}
+
+/// Every number has its range; a run that would only fail or diverge later is refused now.
+fn check(run: &RunPlan) -> Result<(), PlanError> {
+    let wrong = |field, value: f64, range| {
+        Err(PlanError::Parameter {
+            field,
+            value,
+            range,
+        })
+    };
+    for (field, value) in [
+        ("schedule.epochs", run.epochs),
+        ("schedule.gram-every", run.gram_every),
+    ] {
+        if value == 0 {
+            return wrong(field, 0.0, "at least 1");
+        }
+    }
+    let (step, update) = (&run.spec.step, &run.update);
+    for (field, value) in [
+        ("schedule.beta", step.beta),
+        ("schedule.gamma", step.gamma),
+        ("schedule.beta-output", step.beta_output),
+        ("schedule.ridge", update.ridge),
+        ("schedule.trust", update.trust),
+        ("schedule.output-rate", update.output_rate),
+    ] {
+        if !(value.is_finite() && value > 0.0) {
+            return wrong(field, value.into(), "a finite number above 0");
+        }
+    }
+    for (field, value) in [
+        ("schedule.gram-decay", update.gram_decay),
+        ("schedule.momentum", update.momentum),
+    ] {
+        if !(0.0..1.0).contains(&value) {
+            return wrong(field, value.into(), "at least 0 and below 1");
+        }
+    }
+    if !(0.0..=1.0).contains(&update.dual_decay) {
+        return wrong(
+            "schedule.dual-decay",
+            update.dual_decay.into(),
+            "between 0 and 1",
+        );
+    }
+    if !(update.dual_step.is_finite() && update.dual_step >= 0.0) {
+        return wrong(
+            "schedule.dual-step",
+            update.dual_step.into(),
+            "a finite number, 0 or more",
+        );
+    }
+    for (field, value) in [
+        ("schedule.gram-rows", step.gram_rows),
+        ("schedule.batch", run.spec.batch_per_shard),
+        ("start.images", run.spec.start_images),
+        ("start.patches", run.spec.start_patches),
+    ] {
+        if !(1..=1 << 20).contains(&value) {
+            return wrong(
+                field,
+                value as f64,
+                "at least 1 per shard and at most 1048576",
+            );
+        }
+    }
+    Ok(())
+}

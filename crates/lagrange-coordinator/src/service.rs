@@ -1,0 +1,282 @@
+//! The gRPC shell: streams in, events out; commands in, streams out. It decides nothing.
+
+use crate::membership::WorkerId;
+use crate::training::Event;
+use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES};
+use lagrange_protocol::v1::training_server::Training;
+use lagrange_protocol::v1::{self, coordinator_message, worker_message};
+use lagrange_protocol::{
+    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, RunSpec, WorkHeader,
+};
+use lagrange_protocol::{check_hello, check_ready, frames};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+type Outgoing = Result<v1::CoordinatorMessage, Status>;
+
+/// A worker's stream, and the replies it owes: (round, attempt) to payload size.
+#[derive(Debug)]
+struct Connection {
+    outgoing: UnboundedSender<Outgoing>,
+    owed: HashMap<(u64, u32), usize>,
+}
+
+/// All live streams. What waits in a stream's queue is bounded by the state machine: one round's work.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    live: Mutex<HashMap<WorkerId, Connection>>,
+    ledger: Arc<Ledger>,
+}
+
+impl Connections {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            live: Mutex::default(),
+            ledger,
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<WorkerId, Connection>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues work. A worker that has just been lost will be reported as such; nothing is to be done here.
+    pub(crate) fn send(
+        &self,
+        worker: WorkerId,
+        header: WorkHeader,
+        payload: &Payload,
+        reply_floats: usize,
+    ) {
+        let mut live = self.live();
+        let Some(connection) = live.get_mut(&worker) else {
+            return;
+        };
+        let key = (header.round, header.attempt);
+        connection.owed.insert(key, reply_floats);
+        self.queue(connection, coordinator_message::Kind::Work(header.into()));
+        for chunk in frames(key, payload) {
+            self.queue(connection, coordinator_message::Kind::Chunk(chunk));
+        }
+    }
+
+    fn queue(&self, connection: &Connection, kind: coordinator_message::Kind) {
+        let message = v1::CoordinatorMessage { kind: Some(kind) };
+        self.ledger.count_sent(&message);
+        // A closed queue means the worker is being lost.
+        let _ = connection.outgoing.send(Ok(message));
+    }
+
+    /// Ends one worker's stream with an error.
+    pub(crate) fn close(&self, worker: WorkerId, reason: &str) {
+        if let Some(connection) = self.live().remove(&worker) {
+            let status = Status::failed_precondition(reason.to_owned());
+            let _ = connection.outgoing.send(Err(status));
+        }
+    }
+
+    /// Tells every worker that the run is over, and ends the streams.
+    pub(crate) fn finish(&self, message: &str) {
+        for (_, connection) in self.live().drain() {
+            let finish = v1::Finish {
+                message: message.to_owned(),
+            };
+            self.queue(&connection, coordinator_message::Kind::Finish(finish));
+        }
+    }
+
+    fn owed(&self, worker: WorkerId, header: &ReplyHeader) -> Option<usize> {
+        let key = (header.round, header.attempt);
+        self.live().get_mut(&worker)?.owed.remove(&key)
+    }
+}
+
+/// The service that workers dial.
+pub(crate) struct Service {
+    pub(crate) run: String,
+    pub(crate) spec: RunSpec,
+    pub(crate) expected: Expected,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) next_worker: AtomicU64,
+}
+
+#[tonic::async_trait]
+impl Training for Service {
+    type JoinStream = UnboundedReceiverStream<Outgoing>;
+
+    async fn join(
+        &self,
+        request: Request<Streaming<v1::WorkerMessage>>,
+    ) -> Result<Response<Self::JoinStream>, Status> {
+        let mut incoming = request.into_inner();
+        let hello = match self.handshake_message(&mut incoming).await? {
+            worker_message::Kind::Hello(hello) => hello,
+            _ => {
+                return Err(Status::invalid_argument(
+                    "the first message must be a hello",
+                ));
+            }
+        };
+        check_hello(&hello, &self.expected)?;
+        let worker = self.next_worker.fetch_add(1, Ordering::Relaxed);
+        let (outgoing, stream) = unbounded_channel();
+        let welcome = v1::CoordinatorMessage {
+            kind: Some(coordinator_message::Kind::Welcome(v1::Welcome {
+                run: self.run.clone(),
+                worker_id: worker,
+                spec: Some((&self.spec).into()),
+            })),
+        };
+        self.ledger.count_sent(&welcome);
+        let _ = outgoing.send(Ok(welcome));
+        tracing::info!(worker, name = %hello.name, threads = hello.threads, "worker connected");
+        let session = Session {
+            worker,
+            threads: hello.threads,
+            expected: self.expected.clone(),
+            connections: Arc::clone(&self.connections),
+            ledger: Arc::clone(&self.ledger),
+            events: self.events.clone(),
+        };
+        tokio::spawn(session.run(incoming, outgoing));
+        Ok(Response::new(into_stream(stream)))
+    }
+}
+
+fn into_stream(receiver: UnboundedReceiver<Outgoing>) -> UnboundedReceiverStream<Outgoing> {
+    UnboundedReceiverStream::new(receiver)
+}
+
+impl Service {
+    async fn handshake_message(
+        &self,
+        incoming: &mut Streaming<v1::WorkerMessage>,
+    ) -> Result<worker_message::Kind, Status> {
+        next_message(incoming, &self.ledger).await
+    }
+}
+
+async fn next_message(
+    incoming: &mut Streaming<v1::WorkerMessage>,
+    ledger: &Ledger,
+) -> Result<worker_message::Kind, Status> {
+    let message = tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("no message in time during the handshake"))??
+        .ok_or_else(|| Status::cancelled("the stream ended during the handshake"))?;
+    ledger.count_received(&message);
+    message
+        .kind
+        .ok_or_else(|| Status::invalid_argument("a message of a kind unknown here"))
+}
+
+/// One worker's connection after its hello.
+struct Session {
+    worker: WorkerId,
+    threads: u32,
+    expected: Expected,
+    connections: Arc<Connections>,
+    ledger: Arc<Ledger>,
+    events: Sender<Event>,
+}
+
+impl Session {
+    async fn run(
+        self,
+        mut incoming: Streaming<v1::WorkerMessage>,
+        outgoing: UnboundedSender<Outgoing>,
+    ) {
+        if let Err(status) = self.await_ready(&mut incoming).await {
+            tracing::warn!(
+                worker = self.worker,
+                reason = status.message(),
+                "handshake failed"
+            );
+            let _ = outgoing.send(Err(status));
+            return;
+        }
+        let connection = Connection {
+            outgoing: outgoing.clone(),
+            owed: HashMap::new(),
+        };
+        self.connections.live().insert(self.worker, connection);
+        self.tell(Event::Joined {
+            worker: self.worker,
+            threads: self.threads,
+        });
+        let reason = match self.receive(&mut incoming).await {
+            Ok(reason) => reason,
+            Err(status) => {
+                let reason = status.message().to_owned();
+                let _ = outgoing.send(Err(status));
+                reason
+            }
+        };
+        self.connections.live().remove(&self.worker);
+        self.tell(Event::Lost {
+            worker: self.worker,
+            reason,
+        });
+    }
+
+    /// The driver may be gone already; then the run is over.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    async fn await_ready(&self, incoming: &mut Streaming<v1::WorkerMessage>) -> Result<(), Status> {
+        match next_message(incoming, &self.ledger).await? {
+            worker_message::Kind::Ready(ready) => Ok(check_ready(&ready, &self.expected)?),
+            _ => Err(Status::invalid_argument(
+                "the message after the welcome must be a ready",
+            )),
+        }
+    }
+
+    /// Takes messages until the stream ends; says how it ended.
+    async fn receive(&self, incoming: &mut Streaming<v1::WorkerMessage>) -> Result<String, Status> {
+        let mut assembler = Assembler::default();
+        while let Some(message) = incoming.message().await? {
+            self.ledger.count_received(&message);
+            let complete = match message.kind {
+                Some(worker_message::Kind::Reply(reply)) => {
+                    let header = ReplyHeader::from(reply);
+                    let expected = self
+                        .connections
+                        .owed(self.worker, &header)
+                        .ok_or_else(|| Status::invalid_argument("a reply that nobody asked for"))?;
+                    assembler.begin(header, expected)
+                }
+                Some(worker_message::Kind::Chunk(chunk)) => assembler.chunk(&chunk),
+                Some(worker_message::Kind::Failure(mut failure)) => {
+                    failure
+                        .message
+                        .truncate(failure.message.floor_char_boundary(MAX_TEXT_BYTES));
+                    self.tell(Event::Failed {
+                        worker: self.worker,
+                        message: failure.message,
+                    });
+                    continue;
+                }
+                Some(worker_message::Kind::Leaving(_)) => return Ok("it left".to_owned()),
+                _ => return Err(Status::invalid_argument("a message out of turn")),
+            };
+            if let Some((header, payload)) =
+                complete.map_err(|error| Status::data_loss(error.to_string()))?
+            {
+                self.tell(Event::Replied {
+                    worker: self.worker,
+                    reply: Reply { header, payload },
+                });
+            }
+        }
+        Ok("its connection closed".to_owned())
+    }
+}

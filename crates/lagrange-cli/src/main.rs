@@ -1,2 +1,5 @@
 //! The `lagrange` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    lagrange_cli::main()
+}

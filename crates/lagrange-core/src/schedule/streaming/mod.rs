@@ -13,7 +13,6 @@ pub use local::{LocalStep, StepInput, StepOutput, StepScalars};
 use crate::activation::{ActivationPenalty, ActivationUpdate};
 use crate::loss::Loss;
 use crate::pooling::PoolPenalty;
-use serde::{Deserialize, Serialize};
 
 /// What a worker must know to compute a shard's part of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,8 +62,7 @@ impl StepParams {
 /// | `output_rate` | 0.1 | share of the last stage's least-squares step taken | > 0 |
 /// | `dual_step` | 1 | share of beta_L (z_L - m_L) added to the multipliers; 0 switches them off | >= 0 |
 /// | `dual_decay` | 0.5 | what an update keeps of the multipliers | 0..=1 |
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpdateParams {
     /// Ridge, relative to the mean of the Gram diagonal.
     pub ridge: f32,

@@ -1,0 +1,229 @@
+//! The command line.
+
+use crate::config::ConfigError;
+use clap::{Args, Parser, Subcommand};
+use lagrange_data::Task;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (what there is, is saved).";
+
+/// Trains convolutional networks without back-propagation, by ADMM, across processes and machines.
+#[derive(Debug, Parser)]
+#[command(name = "lagrange", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log filter for stderr, for example `info` or `lagrange_coordinator=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "LAGRANGE_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train on this machine: a coordinator and local worker processes, in one command.
+    Train(TrainArgs),
+    /// Run a coordinator that workers elsewhere dial.
+    Coordinator(CoordinatorArgs),
+    /// Run a worker of a coordinator elsewhere.
+    Worker(WorkerArgs),
+    /// Measure a trained model: accuracy and confusion matrix.
+    Evaluate(EvaluateArgs),
+    /// Show configurations.
+    Config(ConfigArgs),
+}
+
+/// What decides a run, and where its results go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Named configuration to start from [default: the task's name]; see `lagrange config presets`.
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one configuration key; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// What the network is asked: odd-even or digits.
+    #[arg(long)]
+    pub task: Option<Task>,
+    /// Key of every random draw.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Passes over the training data.
+    #[arg(long)]
+    pub epochs: Option<u64>,
+    /// Use only the first so many training images.
+    #[arg(long, value_name = "N")]
+    pub train_limit: Option<usize>,
+    /// Hold out so many training images to choose settings on.
+    #[arg(long, value_name = "N")]
+    pub validation: Option<usize>,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder for configuration, metrics, model and result [default: runs/TASK-seedN-TIME].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_RUN_DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// End stdout with the result as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl RunArgs {
+    /// Flags as configuration keys and values.
+    pub(crate) fn overrides(&self) -> Result<Vec<(String, config::Value)>, ConfigError> {
+        let mut pairs = Vec::new();
+        for text in &self.set {
+            let (key, value) = text
+                .split_once('=')
+                .filter(|(key, _)| !key.trim().is_empty())
+                .ok_or_else(|| ConfigError::BadOverride(text.clone()))?;
+            pairs.push((key.trim().to_owned(), parse(value.trim())));
+        }
+        let mut flag = |key: &str, value: Option<config::Value>| {
+            pairs.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        flag("task", self.task.map(|task| task.to_string().into()));
+        flag("seed", self.seed.map(Into::into));
+        flag("schedule.epochs", self.epochs.map(Into::into));
+        flag("train-limit", self.train_limit.map(|n| (n as u64).into()));
+        flag("validation", self.validation.map(|n| (n as u64).into()));
+        Ok(pairs)
+    }
+}
+
+/// A TOML number or boolean where the text is one; text otherwise.
+fn parse(text: &str) -> config::Value {
+    if let Ok(value) = text.parse::<i64>() {
+        value.into()
+    } else if let Ok(value) = text.parse::<f64>() {
+        value.into()
+    } else if let Ok(value) = text.parse::<bool>() {
+        value.into()
+    } else {
+        text.into()
+    }
+}
+
+/// `lagrange train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Worker processes [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+    /// Threads of each worker [default: cores / workers, at least 1].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Run the workers as tasks of this process.
+    #[arg(long)]
+    pub in_process: bool,
+    /// Address for the local coordinator.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:0",
+        env = "LAGRANGE_LISTEN"
+    )]
+    pub listen: SocketAddr,
+}
+
+/// `lagrange coordinator`
+#[derive(Debug, Args)]
+pub struct CoordinatorArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Address to listen on. The connection is neither encrypted nor authenticated: keep it inside a trusted network.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7400",
+        env = "LAGRANGE_LISTEN"
+    )]
+    pub listen: SocketAddr,
+    /// Workers to wait for before training starts; more may join later.
+    #[arg(long, value_name = "N", default_value = "1", env = "LAGRANGE_WORKERS")]
+    pub workers: NonZeroUsize,
+    /// Seconds to wait for them.
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    pub join_timeout: u64,
+    /// Seconds to wait for a worker once all are gone.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub grace: u64,
+}
+
+/// `lagrange worker`
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Address of the coordinator.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:7400",
+        env = "LAGRANGE_CONNECT"
+    )]
+    pub connect: String,
+    /// Threads to compute on [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Seconds to keep trying to reach the coordinator.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub connect_timeout: u64,
+    /// Join only a run of this configuration file's network and task.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stop when stdin closes and leave Ctrl-C to the parent: for workers started by `train`.
+    #[arg(long, hide = true)]
+    pub child: bool,
+}
+
+/// `lagrange evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// A run folder, or a model.safetensors file.
+    pub model: PathBuf,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print the result as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lagrange config`
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// `lagrange config ...`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the configuration that `train` with the same flags would use.
+    Show(RunArgs),
+    /// List the presets.
+    Presets,
+}

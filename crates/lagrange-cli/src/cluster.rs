@@ -1,0 +1,208 @@
+//! A run from configuration to result: the coordinator here, the workers wherever they are.
+
+use crate::config::Config;
+use crate::model::Model;
+use crate::progress::Progress;
+use crate::run_folder::{RunFolder, RunResult};
+use anyhow::{Context as _, Result};
+use lagrange_coordinator::{Plan, ServeOptions, Served, serve};
+use lagrange_data::{Dataset, Partition};
+use lagrange_worker::{DataSource, WorkerOptions};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// A run that is ready to be served.
+#[derive(Debug)]
+pub struct Coordinator {
+    config: Config,
+    plan: Plan,
+    spec: lagrange_protocol::RunSpec,
+    dataset: Arc<Dataset>,
+    options: CoordinatorOptions,
+}
+
+/// What a run needs beside its configuration.
+#[derive(Debug, Clone)]
+pub struct CoordinatorOptions {
+    /// Workers to wait for.
+    pub workers: usize,
+    /// How long to wait for them.
+    pub join_timeout: Duration,
+    /// How long to wait for anybody once all are gone.
+    pub grace: Duration,
+    /// Where results go; `None` names the folder after the run.
+    pub run_dir: Option<PathBuf>,
+    /// No progress on stderr.
+    pub quiet: bool,
+}
+
+impl Coordinator {
+    /// Checks configuration against data.
+    ///
+    /// # Errors
+    /// If they do not fit together, naming the field.
+    pub fn prepare(
+        config: Config,
+        dataset: Arc<Dataset>,
+        options: CoordinatorOptions,
+    ) -> Result<Self> {
+        config
+            .task
+            .check_labels("training", &dataset.train.labels)?;
+        config.task.check_labels("test", &dataset.test.labels)?;
+        let run = config.plan(dataset.side())?;
+        let spec = run.spec.clone();
+        let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
+        let plan = Plan::new(run, partition)?;
+        Ok(Self {
+            config,
+            plan,
+            spec,
+            dataset,
+            options,
+        })
+    }
+
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+        let advice = || match address.port() {
+            0 => format!("--listen {address}: cannot be listened on"),
+            port => format!(
+                "--listen {address}: cannot be listened on; is port {port} in use? Stop the other process or choose another port"
+            ),
+        };
+        let listener = TcpListener::bind(address).await.with_context(advice)?;
+        let bound = listener.local_addr().with_context(advice)?;
+        Ok((listener, bound))
+    }
+
+    /// Serves the run until it ends, and writes its folder. `interrupt` asks for an early end.
+    ///
+    /// # Errors
+    /// If the run fails or its folder cannot be written.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        interrupt: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<RunResult> {
+        let mut folder = RunFolder::create(self.options.run_dir.as_deref(), &self.config)?;
+        let (observer, reports) = channel();
+        let mut progress = Progress::new(self.plan.total_steps(), self.options.quiet);
+        let recorder = tokio::task::spawn_blocking(move || {
+            let recorded = record(&mut folder, &mut progress, &reports);
+            progress.finish();
+            recorded.map(|()| folder)
+        });
+        let options = ServeOptions {
+            run: format!(
+                "{}-seed{}-{:08x}",
+                self.config.task,
+                self.config.seed,
+                std::process::id()
+            ),
+            workers: self.options.workers,
+            join_timeout: self.options.join_timeout,
+            grace: self.options.grace,
+            dataset_sha256: self.dataset.sha256(),
+            observer,
+        };
+        // From here on only counts and hashes of the data are needed.
+        drop(self.dataset);
+        let begin = Instant::now();
+        let served = serve(listener, self.plan, self.spec, options, interrupt).await;
+        let seconds = begin.elapsed().as_secs_f64();
+        let folder = recorder.await??;
+        finish(
+            &self.config,
+            &served?,
+            folder,
+            self.options.workers,
+            seconds,
+        )
+    }
+}
+
+fn record(
+    folder: &mut RunFolder,
+    progress: &mut Progress,
+    reports: &Receiver<lagrange_coordinator::Observed>,
+) -> Result<()> {
+    for observed in reports {
+        progress.show(&observed);
+        folder
+            .record(&observed)
+            .context("metrics.jsonl cannot be written")?;
+    }
+    Ok(())
+}
+
+fn finish(
+    config: &Config,
+    served: &Served,
+    folder: RunFolder,
+    workers: usize,
+    seconds: f64,
+) -> Result<RunResult> {
+    let outcome = &served.outcome;
+    let model = Model {
+        task: config.task,
+        spec: config.network.clone(),
+        network: outcome.network.clone(),
+        weights: outcome.weights.clone(),
+    };
+    let result = RunResult {
+        workers,
+        seconds,
+        bytes_sent: served.bytes_sent + served.bytes_received,
+        bytes_to_workers: served.bytes_sent,
+        bytes_from_workers: served.bytes_received,
+        ..RunResult::new(config, outcome, folder.path())
+    };
+    folder.finish(&model, &result)?;
+    Ok(result)
+}
+
+/// Runs coordinator and workers as tasks of this process, over loopback gRPC.
+///
+/// # Errors
+/// As [`Coordinator::run`]; a worker's own error if it comes first.
+pub async fn run_in_process(
+    config: Config,
+    dataset: Arc<Dataset>,
+    threads: usize,
+    options: CoordinatorOptions,
+    listen: SocketAddr,
+    interrupt: impl Future<Output = ()> + Send + 'static,
+) -> Result<RunResult> {
+    let count = options.workers;
+    let coordinator = Coordinator::prepare(config, Arc::clone(&dataset), options)?;
+    let (listener, address) = Coordinator::listen(listen).await?;
+    let mut workers = JoinSet::new();
+    for index in 0..count {
+        let options = WorkerOptions {
+            coordinator: address.to_string(),
+            name: format!("in-process-{index}"),
+            threads,
+            source: DataSource::Shared(Arc::clone(&dataset)),
+            insist: None,
+            connect_timeout: Duration::from_secs(10),
+        };
+        workers.spawn(lagrange_worker::run(options, std::future::pending()));
+    }
+    drop(dataset);
+    let result = coordinator.run(listener, interrupt).await;
+    if result.is_err() {
+        workers.abort_all();
+    }
+    while workers.join_next().await.is_some() {}
+    result
+}

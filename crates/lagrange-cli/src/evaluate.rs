@@ -1,0 +1,116 @@
+//! `lagrange evaluate`: accuracy and confusion matrix of a trained model on the test set.
+
+use crate::args::EvaluateArgs;
+use crate::model::Model;
+use anyhow::{Result, bail};
+use lagrange_core::forward::Forward;
+use lagrange_data::{Dataset, Task, normalise};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Images of one forward pass.
+const BLOCK: usize = 50;
+
+/// What a model does on the test set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evaluation {
+    /// The model file.
+    pub model: PathBuf,
+    /// What the network is asked.
+    pub task: Task,
+    /// Test images.
+    pub samples: u64,
+    /// Share predicted correctly.
+    pub test_accuracy: f64,
+    /// `confusion[truth][prediction]`
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If model or data cannot be read, or do not fit each other.
+pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
+    let path = if args.model.is_dir() {
+        args.model.join("model.safetensors")
+    } else {
+        args.model.clone()
+    };
+    let model = Model::load(&path)?;
+    let dataset = Dataset::load(args.data_dir.as_deref())?;
+    let side = model.network.input().height;
+    if dataset.side() != side {
+        bail!(
+            "{} was trained on {side}x{side} images but the data has {d}x{d}; pass the right --data-dir",
+            path.display(),
+            d = dataset.side()
+        );
+    }
+    model.task.check_labels("test", &dataset.test.labels)?;
+    let confusion = confusion(&model, &dataset);
+    let correct: u64 = (0..confusion.len())
+        .map(|class| confusion[class][class])
+        .sum();
+    let samples = dataset.test.labels.len() as u64;
+    Ok(Evaluation {
+        model: path,
+        task: model.task,
+        samples,
+        test_accuracy: correct as f64 / samples as f64,
+        confusion,
+    })
+}
+
+fn confusion(model: &Model, dataset: &Dataset) -> Vec<Vec<u64>> {
+    let classes = model.task.classes().len();
+    let mut confusion = vec![vec![0; classes]; classes];
+    let mut forward = Forward::new(&model.network, BLOCK);
+    let image = model.network.input().len();
+    let mut inputs = vec![0.0; BLOCK * image];
+    let images = dataset.test.images.pixels.chunks(BLOCK * image);
+    for (pixels, labels) in images.zip(dataset.test.labels.chunks(BLOCK)) {
+        let inputs = &mut inputs[..pixels.len()];
+        normalise(pixels, inputs);
+        forward.run(&model.weights, inputs);
+        for (outputs, &label) in forward
+            .outputs()
+            .chunks_exact(model.network.outputs())
+            .zip(labels)
+        {
+            // Weights were checked to be finite, but their products may still overflow.
+            if let Some(prediction) = model.task.predict(outputs) {
+                confusion[model.task.class_of(label)][prediction] += 1;
+            }
+        }
+    }
+    confusion
+}
+
+/// Prints the evaluation: a table for people, or one line of JSON.
+///
+/// # Errors
+/// If JSON cannot be written.
+pub fn print(evaluation: &Evaluation, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(evaluation)?);
+        return Ok(());
+    }
+    println!(
+        "{}: {} test accuracy {:.2} % of {} images",
+        evaluation.model.display(),
+        evaluation.task,
+        100.0 * evaluation.test_accuracy,
+        evaluation.samples
+    );
+    let classes = evaluation.task.classes();
+    println!("\ntruth \\ predicted");
+    print!("{:>8}", "");
+    classes.iter().for_each(|class| print!("{class:>7}"));
+    println!();
+    for (class, row) in classes.iter().zip(&evaluation.confusion) {
+        print!("{class:>8}");
+        row.iter().for_each(|count| print!("{count:>7}"));
+        println!();
+    }
+    Ok(())
+}

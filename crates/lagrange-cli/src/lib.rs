@@ -1,0 +1,90 @@
+//! The `lagrange` command as a library: everything but the process itself, so that clusters can also be run from tests.
+
+pub mod args;
+pub mod cluster;
+pub mod config;
+mod coordinator;
+pub mod evaluate;
+pub mod model;
+mod progress;
+pub mod run_folder;
+mod signals;
+mod train;
+mod worker;
+
+use anyhow::Result;
+use args::{Cli, Command, ConfigCommand};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.log);
+    lagrange_core::blas::use_one_thread();
+    match run(&cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let result = match command {
+        Command::Train(args) => runtime
+            .block_on(train::run(args))
+            .map(|result| (result, args.run.json)),
+        Command::Coordinator(args) => runtime
+            .block_on(coordinator::run(args))
+            .map(|result| (result, args.run.json)),
+        Command::Worker(args) => {
+            return runtime.block_on(worker::run(args)).map(|()| ExitCode::SUCCESS);
+        }
+        Command::Evaluate(args) => {
+            evaluate::print(&evaluate::run(args)?, args.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Config(args) => {
+            match &args.command {
+                ConfigCommand::Show(args) => {
+                    print!("{}", config::Config::resolve(args)?.to_toml()?)
+                }
+                ConfigCommand::Presets => {
+                    for (name, text) in config::PRESETS {
+                        println!(
+                            "{name:<10} {}",
+                            text.lines()
+                                .next()
+                                .unwrap_or_default()
+                                .trim_start_matches("# ")
+                        );
+                    }
+                }
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let (result, json) = result?;
+    train::print_result(&result, json)?;
+    Ok(if result.interrupted {
+        ExitCode::from(130)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn start_log(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

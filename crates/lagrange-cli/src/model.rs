@@ -1,0 +1,206 @@
+//! Trained models as safetensors files: kernels, biases, and in the metadata everything needed to use them.
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use lagrange_core::network::{Network, NetworkSpec, Shape, Weights};
+use lagrange_data::{MEAN, STANDARD_DEVIATION, Task};
+use ndarray::{Array2, s};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Version of the file's layout.
+const FORMAT: &str = "lagrange 1";
+
+/// A network with its weights and what it was trained for.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What the network is asked.
+    pub task: Task,
+    /// Its hidden stages.
+    pub spec: NetworkSpec,
+    /// The resolved network.
+    pub network: Network,
+    /// Its weights.
+    pub weights: Weights,
+}
+
+impl Model {
+    /// The model as the bytes of a safetensors file: per stage `stageN.kernel` `[k, k, C_in, C_out]` and `stageN.bias` `[C_out]`.
+    ///
+    /// # Errors
+    /// If the metadata cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut tensors = Vec::new();
+        for (index, stage) in self.network.stages().iter().enumerate() {
+            let weights = self.weights.stage(index);
+            let flat = weights.to_slice().context("weights are contiguous")?;
+            let (kernel, bias) = flat.split_at(stage.patch() * stage.conv.channels);
+            let shape = vec![
+                stage.kernel,
+                stage.kernel,
+                stage.input.channels,
+                stage.conv.channels,
+            ];
+            tensors.push((format!("stage{}.kernel", index + 1), shape, kernel));
+            tensors.push((format!("stage{}.bias", index + 1), vec![bias.len()], bias));
+        }
+        let views = tensors
+            .iter()
+            .map(|(name, shape, values)| {
+                let bytes = bytemuck::cast_slice(values);
+                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("task".to_owned(), self.task.to_string()),
+            ("side".to_owned(), self.network.input().height.to_string()),
+            ("network".to_owned(), serde_json::to_string(&self.spec)?),
+            ("architecture".to_owned(), self.network.describe()),
+            (
+                "layout".to_owned(),
+                "channels-last; input (x/255 - mean) / std".to_owned(),
+            ),
+            ("mean".to_owned(), MEAN.to_string()),
+            ("std".to_owned(), STANDARD_DEVIATION.to_string()),
+        ]);
+        Ok(safetensors::serialize(views, Some(metadata))?)
+    }
+
+    /// Reads a model file, checking everything before it is used.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no model of this version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        Self::from_bytes(&bytes).with_context(|| {
+            format!(
+                "{}: not a model that `lagrange train` wrote",
+                path.display()
+            )
+        })
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let entry = |key: &str| {
+            metadata
+                .get(key)
+                .ok_or_else(|| anyhow!("no metadata entry `{key}`"))
+        };
+        if entry("format")? != FORMAT {
+            bail!(
+                "format `{}` where `{FORMAT}` is understood here",
+                entry("format")?
+            );
+        }
+        let task: Task = entry("task")?.parse()?;
+        let spec: NetworkSpec = serde_json::from_str(entry("network")?)?;
+        let side = entry("side")?.parse().context("metadata entry `side`")?;
+        let input = Shape {
+            height: side,
+            width: side,
+            channels: 1,
+        };
+        let network = Network::resolve(&spec, input, task.outputs())?;
+        let mut weights = Weights::zeros(&network);
+        let tensors = SafeTensors::deserialize(bytes)?;
+        for (index, stage) in network.stages().iter().enumerate() {
+            let mut matrix = Array2::zeros((stage.unknowns(), stage.conv.channels));
+            let kernel = [
+                stage.kernel,
+                stage.kernel,
+                stage.input.channels,
+                stage.conv.channels,
+            ];
+            let kernel = values(&tensors, &format!("stage{}.kernel", index + 1), &kernel)?;
+            let bias = values(
+                &tensors,
+                &format!("stage{}.bias", index + 1),
+                &[stage.conv.channels],
+            )?;
+            matrix
+                .slice_mut(s![..stage.patch(), ..])
+                .iter_mut()
+                .zip(kernel)
+                .for_each(|(to, from)| *to = from);
+            matrix
+                .row_mut(stage.patch())
+                .iter_mut()
+                .zip(bias)
+                .for_each(|(to, from)| *to = from);
+            weights.set_stage(index, &matrix);
+        }
+        Ok(Self {
+            task,
+            spec,
+            network,
+            weights,
+        })
+    }
+}
+
+/// A tensor's values, of exactly the shape given and finite.
+fn values(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let tensor = tensors.tensor(name)?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+        bail!(
+            "tensor {name} is {:?} {:?} where F32 {shape:?} belongs",
+            tensor.dtype(),
+            tensor.shape()
+        );
+    }
+    let values: Vec<f32> = tensor
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        bail!("tensor {name} has values that are not finite");
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let spec = NetworkSpec::default();
+        let input = Shape {
+            height: 28,
+            width: 28,
+            channels: 1,
+        };
+        let network = Network::resolve(&spec, input, 10).expect("default");
+        let weights = lagrange_core::start::he(&network, 3);
+        Model {
+            task: Task::Digits,
+            spec,
+            network,
+            weights,
+        }
+    }
+
+    #[test]
+    fn a_model_survives_its_file() {
+        let model = model();
+        let copy = Model::from_bytes(&model.to_bytes().expect("serialises")).expect("reads");
+        assert_eq!(copy.weights, model.weights);
+        assert_eq!((copy.task, copy.spec), (model.task, model.spec));
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let bytes = model().to_bytes().expect("serialises");
+        for cut in [0, 7, 100, bytes.len() - 1] {
+            assert!(Model::from_bytes(&bytes[..cut]).is_err());
+        }
+        let mut not_finite = bytes.clone();
+        let end = not_finite.len() - 4;
+        not_finite[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+        assert!(Model::from_bytes(&not_finite).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! The run folder: configuration, metrics as JSON lines, model and result.
+
+use crate::config::Config;
+use crate::model::Model;
+use anyhow::{Context as _, Result, bail};
+use lagrange_coordinator::{Observed, Outcome};
+use lagrange_data::{Split, Task};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What a run came to: the line that `--json` prints, and `result.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunResult {
+    /// What the network was asked.
+    pub task: Task,
+    /// Key of every random draw.
+    pub seed: u64,
+    /// Workers the run started with.
+    pub workers: usize,
+    /// Share of test images predicted correctly.
+    pub test_accuracy: f64,
+    /// Share of held-out images predicted correctly, where some were held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+    /// Seconds from the first listening to the last evaluation.
+    pub seconds: f64,
+    /// Steps completed.
+    pub steps: u64,
+    /// Whether the run was asked to stop early.
+    pub interrupted: bool,
+    /// SHA-256 of the final weights as little-endian f32.
+    pub weights_sha256: String,
+    /// SHA-256 of the final multipliers as little-endian f32.
+    pub multipliers_sha256: String,
+    /// Bytes on the wire in both directions.
+    pub bytes_sent: u64,
+    /// Of these, bytes from the coordinator to workers.
+    pub bytes_to_workers: u64,
+    /// Of these, bytes from workers to the coordinator.
+    pub bytes_from_workers: u64,
+    /// Where everything was written.
+    pub run_dir: PathBuf,
+}
+
+/// An open run folder.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: BufWriter<File>,
+}
+
+impl RunFolder {
+    /// Makes the folder, named after the run unless `chosen`, and writes the configuration.
+    ///
+    /// # Errors
+    /// If it holds another run already, or cannot be written.
+    pub fn create(chosen: Option<&Path>, config: &Config) -> Result<Self> {
+        let path = match chosen {
+            Some(path) => path.to_owned(),
+            None => default_path(config),
+        };
+        let config_path = path.join("config.toml");
+        if config_path.exists() {
+            bail!(
+                "{} holds another run; choose a new --run-dir",
+                path.display()
+            );
+        }
+        let failed = || format!("--run-dir {}: cannot be written", path.display());
+        std::fs::create_dir_all(&path).with_context(failed)?;
+        std::fs::write(&config_path, config.to_toml()?).with_context(failed)?;
+        let metrics = File::create(path.join("metrics.jsonl")).with_context(failed)?;
+        Ok(Self {
+            path,
+            metrics: BufWriter::new(metrics),
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn record(&mut self, observed: &Observed) -> Result<()> {
+        serde_json::to_writer(&mut self.metrics, observed)?;
+        self.metrics.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Writes model and result, each whole or not at all.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn finish(mut self, model: &Model, result: &RunResult) -> Result<()> {
+        self.metrics.flush()?;
+        write_whole(&self.path.join("model.safetensors"), &model.to_bytes()?)?;
+        let mut text = serde_json::to_vec_pretty(result)?;
+        text.push(b'\n');
+        write_whole(&self.path.join("result.json"), &text)
+    }
+}
+
+impl RunResult {
+    /// The result of `outcome`.
+    #[must_use]
+    pub fn new(config: &Config, outcome: &Outcome, run_dir: &Path) -> Self {
+        let accuracy = |split| outcome.evaluation(split).map(|e| e.accuracy);
+        Self {
+            task: config.task,
+            seed: config.seed,
+            workers: 0,
+            test_accuracy: accuracy(Split::Test).unwrap_or(0.0),
+            validation_accuracy: accuracy(Split::Validation),
+            seconds: 0.0,
+            steps: outcome.steps,
+            interrupted: outcome.interrupted,
+            weights_sha256: outcome.weights_sha256.clone(),
+            multipliers_sha256: outcome.multipliers_sha256.clone(),
+            bytes_sent: 0,
+            bytes_to_workers: 0,
+            bytes_from_workers: 0,
+            run_dir: run_dir.to_owned(),
+        }
+    }
+}
+
+/// `runs/TASK-seedN-TIME`, with a number behind it where that exists.
+fn default_path(config: &Config) -> PathBuf {
+    let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    let name = format!("{}-seed{}-{time}", config.task, config.seed);
+    let base = Path::new("runs");
+    let numbered = (2..).map(|n| base.join(format!("{name}-{n}")));
+    std::iter::once(base.join(&name))
+        .chain(numbered)
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| base.join(&name))
+}
+
+/// A reader sees the old file or the new one, never a part: write beside it, then rename.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = || format!("{}: cannot be written", path.display());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    file.persist(path).with_context(failed)?;
+    Ok(())
+}

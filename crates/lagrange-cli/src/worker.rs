@@ -1,0 +1,42 @@
+//! `lagrange worker`: one worker process.
+
+use crate::args::{RunArgs, WorkerArgs};
+use crate::config::Config;
+use crate::signals::{absorb_interrupts, interrupted, stdin_closed};
+use anyhow::Result;
+use lagrange_worker::{DataSource, WorkerOptions};
+use std::time::Duration;
+
+/// Runs the command.
+///
+/// # Errors
+/// If the worker ends before its run does.
+pub async fn run(args: &WorkerArgs) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let insist = match &args.config {
+        None => None,
+        Some(path) => {
+            let config = Config::resolve(&RunArgs {
+                config: Some(path.clone()),
+                ..RunArgs::default()
+            })?;
+            Some((config.network, config.task))
+        }
+    };
+    let options = WorkerOptions {
+        coordinator: args.connect.clone(),
+        name: format!("pid-{}", std::process::id()),
+        threads: args.threads.map_or(cores, usize::from),
+        source: DataSource::Files(args.data_dir.clone()),
+        insist,
+        connect_timeout: Duration::from_secs(args.connect_timeout),
+    };
+    if args.child {
+        // Ctrl-C reaches the whole process group; the parent decides, and needs its workers to the end.
+        absorb_interrupts();
+        lagrange_worker::run(options, stdin_closed()).await?;
+    } else {
+        lagrange_worker::run(options, interrupted()).await?;
+    }
+    Ok(())
+}

@@ -45,7 +45,9 @@ fn run(command: &Command) -> Result<ExitCode> {
             .block_on(coordinator::run(args))
             .map(|result| (result, args.run.json)),
         Command::Worker(args) => {
-            return runtime.block_on(worker::run(args)).map(|()| ExitCode::SUCCESS);
+            return runtime
+                .block_on(worker::run(args))
+                .map(|()| ExitCode::SUCCESS);
         }
         Command::Evaluate(args) => {
             evaluate::print(&evaluate::run(args)?, args.json)?;

@@ -93,7 +93,10 @@ impl Children {
             }
             processes.push(command.spawn().context("cannot start a worker process")?);
         }
-        let inputs = processes.iter_mut().filter_map(|child| child.stdin.take()).collect();
+        let inputs = processes
+            .iter_mut()
+            .filter_map(|child| child.stdin.take())
+            .collect();
         Ok(Self { processes, inputs })
     }
 

@@ -1,10 +1,13 @@
 //! The few BLAS calls `ndarray` has no safe name for.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, c_char, c_int};
+
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 unsafe extern "C" {
-    fn openblas_set_num_threads(threads: std::ffi::c_int);
+    fn openblas_set_num_threads(threads: c_int);
+    fn openblas_get_corename() -> *const c_char;
 }
 
 /// Makes every BLAS call of this process run on the calling thread alone.
@@ -14,6 +17,48 @@ unsafe extern "C" {
 pub fn use_one_thread() {
     // SAFETY: OpenBLAS allows this call at any time; it takes the thread count by value.
     unsafe { openblas_set_num_threads(1) }
+}
+
+/// The name of the kernels that OpenBLAS chose for this processor when it was loaded, for example `SkylakeX`.
+#[must_use]
+pub fn kernels() -> String {
+    // SAFETY: OpenBLAS returns a pointer to a static, NUL-terminated string.
+    let name = unsafe { CStr::from_ptr(openblas_get_corename()) };
+    name.to_string_lossy().into_owned()
+}
+
+/// The kernels that this processor could run, where OpenBLAS chose far slower ones: a library older than the processor
+/// falls back to what every x86-64 can run. They can only be chosen before the library is loaded, by the
+/// environment variable `OPENBLAS_CORETYPE`.
+#[must_use]
+pub fn better_kernels() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let wide = [
+            "Haswell",
+            "Zen",
+            "Excavator",
+            "SkylakeX",
+            "Cooperlake",
+            "SapphireRapids",
+        ];
+        let chosen = kernels();
+        if wide.iter().any(|name| chosen.eq_ignore_ascii_case(name)) {
+            return None;
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512cd")
+        {
+            return Some("SkylakeX");
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Some("Haswell");
+        }
+    }
+    None
 }
 
 /// Lower triangle of `gram = rows' rows` (SYRK): half the work of a product.

@@ -94,6 +94,7 @@ pub fn prox(
         .zip(a.chunks_exact(pooled))
         .zip(dz.chunks_exact_mut(conv.len()));
     for ((m, a), dz) in samples {
+        let (mut activation, mut output) = ([0.0f32; LANES], [0.0f32; LANES]);
         for row in 0..rows {
             let band = 2 * row * conv.width * channels;
             let (upper, lower) =
@@ -105,20 +106,59 @@ pub fn prox(
                 let start = 2 * column * channels;
                 let (dp, dq) = upper[start..start + 2 * channels].split_at_mut(channels);
                 let (dr, ds) = lower[start..start + 2 * channels].split_at_mut(channels);
-                let (mut activation, mut output) = (0.0f32, 0.0f32);
-                for c in 0..channels {
-                    let m = [p[c], q[c], r[c], s[c]];
-                    let (d, level) = window_prox(penalty, m, a[c]);
-                    (dp[c], dq[c], dr[c], ds[c]) = (d[0], d[1], d[2], d[3]);
-                    activation += (a[c] - level) * (a[c] - level);
-                    output += d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + d[3] * d[3];
+                for start in (0..channels).step_by(LANES) {
+                    let lanes = start..channels.min(start + LANES);
+                    let m = [p, q, r, s].map(|m| &m[lanes.clone()]);
+                    let a = &a[lanes.clone()];
+                    let dz = [
+                        &mut dp[lanes.clone()],
+                        &mut dq[lanes.clone()],
+                        &mut dr[lanes.clone()],
+                        &mut ds[lanes.clone()],
+                    ];
+                    block_prox(penalty, m, a, dz, &mut activation, &mut output);
                 }
-                residual.activation += f64::from(activation);
-                residual.output += f64::from(output);
             }
         }
+        // Per sample, so that f32 lanes never sum more than one image.
+        residual.activation += activation.iter().map(|&v| f64::from(v)).sum::<f64>();
+        residual.output += output.iter().map(|&v| f64::from(v)).sum::<f64>();
     }
     residual
+}
+
+/// Channels of one block: residuals are summed lane by lane, since a sum across lanes would not vectorise.
+const LANES: usize = 16;
+
+/// [`window_prox`] for up to [`LANES`] channels of one window. Lanes beyond them hold zeros, for which the prox is zero.
+#[inline(always)]
+fn block_prox(
+    penalty: PoolPenalty,
+    m: [&[f32]; 4],
+    a: &[f32],
+    dz: [&mut [f32]; 4],
+    activation: &mut [f32; LANES],
+    output: &mut [f32; LANES],
+) {
+    // Whole blocks go through arrays: a constant number of lanes becomes straight vector code.
+    let lanes = a.len();
+    let mut block = [[0.0f32; LANES]; 5];
+    for (lane, from) in block.iter_mut().zip([m[0], m[1], m[2], m[3], a]) {
+        lane[..lanes].copy_from_slice(from);
+    }
+    let [p, q, r, s, a] = block;
+    let mut corrections = [[0.0f32; LANES]; 4];
+    for c in 0..LANES {
+        let (d, level) = window_prox(penalty, [p[c], q[c], r[c], s[c]], a[c]);
+        for (correction, d) in corrections.iter_mut().zip(d) {
+            correction[c] = d;
+        }
+        activation[c] += (a[c] - level) * (a[c] - level);
+        output[c] += d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + d[3] * d[3];
+    }
+    for (to, from) in dz.into_iter().zip(&corrections) {
+        to.copy_from_slice(&from[..lanes]);
+    }
 }
 
 /// One window: the correction z - m and h(z). Straight-line selects only, so that channels vectorise.

@@ -1,1 +1,90 @@
-//! Helpers shared by the cluster tests.
+//! Helpers shared by the cluster tests: a small dataset and a cluster without sockets.
+//!
+//! The tests that need the built binary (`processes.rs`, `command_line.rs`, `handshake.rs`) lie beside this crate but are compiled
+//! as tests of `lagrange-cli`: only there does cargo build the binary with them.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod memory;
+
+use lagrange_cli::config::Config;
+use lagrange_core::network::{NetworkSpec, Padding, StageSpec};
+use lagrange_data::{Dataset, Images, LabelledSet};
+use rand::RngExt as _;
+use std::path::Path;
+
+/// Side of the bar images.
+pub const SIDE: usize = 12;
+
+/// Images of noisy bars: odd labels have horizontal bars, even ones vertical bars.
+#[must_use]
+pub fn bars(train: usize, test: usize) -> Dataset {
+    let set = |count: usize, key: u64| {
+        let mut random =
+            lagrange_core::random::stream(key, lagrange_core::random::Purpose::Order, 0, 0);
+        let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
+        let labels: Vec<u8> = (0..count).map(|_| random.random_range(0..10)).collect();
+        for label in &labels {
+            let phase = random.random_range(0..4);
+            for position in 0..SIDE * SIDE {
+                let (y, x) = (position / SIDE, position % SIDE);
+                let along = if label % 2 == 1 { y } else { x };
+                let bright = (along + phase) % 4 < 2;
+                let noise: u8 = random.random_range(0..90);
+                pixels.push(if bright { 160 + noise } else { noise });
+            }
+        }
+        LabelledSet {
+            images: Images {
+                height: SIDE,
+                width: SIDE,
+                pixels,
+            },
+            labels,
+        }
+    };
+    Dataset {
+        train: set(train, 1),
+        test: set(test, 2),
+    }
+}
+
+/// A configuration for [`bars`] that trains in a fraction of a second.
+#[must_use]
+pub fn small_config(shards: usize) -> Config {
+    let stage = |kernel, channels| StageSpec {
+        kernel,
+        channels,
+        padding: Padding::Valid,
+    };
+    let mut config = Config {
+        network: NetworkSpec {
+            stages: vec![stage(3, 4), stage(2, 6)],
+        },
+        ..Config::default()
+    };
+    config.data.shards = shards;
+    config.schedule.epochs = 2;
+    config.schedule.batch = 4 * shards;
+    config.schedule.gram_rows = 32 * shards;
+    config.start.images = 8 * shards;
+    config.start.patches = 64 * shards;
+    config
+}
+
+/// Writes `dataset` as the four IDX files of a directory.
+pub fn write_idx(dataset: &Dataset, directory: &Path) {
+    for (part, set) in [("train", &dataset.train), ("t10k", &dataset.test)] {
+        let mut images = vec![0, 0, 8, 3];
+        for number in [set.labels.len(), set.images.height, set.images.width] {
+            images.extend((number as u32).to_be_bytes());
+        }
+        images.extend(&set.images.pixels);
+        std::fs::write(directory.join(format!("{part}-images-idx3-ubyte")), images)
+            .expect("written");
+        let mut labels = vec![0, 0, 8, 1];
+        labels.extend((set.labels.len() as u32).to_be_bytes());
+        labels.extend(&set.labels);
+        std::fs::write(directory.join(format!("{part}-labels-idx1-ubyte")), labels)
+            .expect("written");
+    }
+}

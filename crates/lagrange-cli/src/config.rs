@@ -215,6 +215,7 @@ impl Config {
             .filter(|(name, _)| !OTHER_VARIABLES.contains(&name.as_str()))
             .collect();
         let environment = Environment::with_prefix("LAGRANGE")
+            .prefix_separator("_")
             .separator("__")
             .convert_case(Case::Kebab)
             .try_parsing(true)

@@ -56,7 +56,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Config(args) => {
             match &args.command {
                 ConfigCommand::Show(args) => {
-                    print!("{}", config::Config::resolve(args)?.to_toml()?)
+                    print!("{}", config::Config::resolve(args)?.to_toml()?);
                 }
                 ConfigCommand::Presets => {
                     for (name, text) in config::PRESETS {

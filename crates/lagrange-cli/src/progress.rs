@@ -33,7 +33,7 @@ impl Progress {
                 self.line(&format!("{change} ({workers} connected)"));
             }
             Report::Start { stage, round } => {
-                self.message(format!("k-means start: stage {} {round}", stage + 1))
+                self.message(format!("k-means start: stage {} {round}", stage + 1));
             }
             Report::Step(step) => {
                 if let Some(bar) = &self.bar {

@@ -7,7 +7,7 @@ use lagrange_coordinator::{Observed, Outcome};
 use lagrange_data::{Split, Task};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{LineWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What a run came to: the line that `--json` prints, and `result.json`.
@@ -48,7 +48,7 @@ pub struct RunResult {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    metrics: BufWriter<File>,
+    metrics: LineWriter<File>,
 }
 
 impl RunFolder {
@@ -74,7 +74,7 @@ impl RunFolder {
         let metrics = File::create(path.join("metrics.jsonl")).with_context(failed)?;
         Ok(Self {
             path,
-            metrics: BufWriter::new(metrics),
+            metrics: LineWriter::new(metrics),
         })
     }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -116,13 +116,11 @@ impl Training for Service {
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
         let mut incoming = request.into_inner();
-        let hello = match self.handshake_message(&mut incoming).await? {
-            worker_message::Kind::Hello(hello) => hello,
-            _ => {
-                return Err(Status::invalid_argument(
-                    "the first message must be a hello",
-                ));
-            }
+        let worker_message::Kind::Hello(hello) = next_message(&mut incoming, &self.ledger).await?
+        else {
+            return Err(Status::invalid_argument(
+                "the first message must be a hello",
+            ));
         };
         check_hello(&hello, &self.expected)?;
         let worker = self.next_worker.fetch_add(1, Ordering::Relaxed);
@@ -146,20 +144,7 @@ impl Training for Service {
             events: self.events.clone(),
         };
         tokio::spawn(session.run(incoming, outgoing));
-        Ok(Response::new(into_stream(stream)))
-    }
-}
-
-fn into_stream(receiver: UnboundedReceiver<Outgoing>) -> UnboundedReceiverStream<Outgoing> {
-    UnboundedReceiverStream::new(receiver)
-}
-
-impl Service {
-    async fn handshake_message(
-        &self,
-        incoming: &mut Streaming<v1::WorkerMessage>,
-    ) -> Result<worker_message::Kind, Status> {
-        next_message(incoming, &self.ledger).await
+        Ok(Response::new(UnboundedReceiverStream::new(stream)))
     }
 }
 

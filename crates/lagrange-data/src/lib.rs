@@ -19,6 +19,9 @@ pub use task::{Task, TaskError};
 use std::path::PathBuf;
 
 /// Why a dataset cannot be used.
+///
+/// Every message is complete in one line. Causes are therefore fields and not [`std::error::Error::source`]s, which would be
+/// printed a second time.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file of the set is not there under any of its names.
@@ -32,20 +35,20 @@ pub enum DataError {
         name: &'static str,
     },
     /// A file cannot be read.
-    #[error("{path}: cannot be read: {source}")]
+    #[error("{path}: cannot be read: {cause}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file is not what it should be.
-    #[error("{name}: {source}")]
+    #[error("{name}: {cause}")]
     Malformed {
         /// The file.
         name: String,
         /// What is wrong with it.
-        source: IdxError,
+        cause: IdxError,
     },
     /// Images and labels do not belong together.
     #[error(

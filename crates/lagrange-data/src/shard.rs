@@ -133,13 +133,16 @@ impl Partition {
         }
     }
 
-    /// Samples of a split in one shard; shards of the validation and test splits may be empty.
+    /// Samples of a split in one shard; shards of the validation and test splits may be empty, and those beyond S are.
     #[must_use]
     pub fn shard_len(&self, split: Split, shard: usize) -> usize {
-        (self.len(split) + self.shards - 1 - shard) / self.shards
+        if shard >= self.shards {
+            return 0;
+        }
+        self.len(split).saturating_sub(shard).div_ceil(self.shards)
     }
 
-    /// Index, in its file, of the sample at `position` of `shard`.
+    /// Index, in its file, of the sample at `position < shard_len(split, shard)` of `shard`.
     #[must_use]
     pub fn sample_index(&self, split: Split, shard: usize, position: usize) -> usize {
         let offset = match split {
@@ -178,6 +181,9 @@ pub struct ShardData {
 
 impl ShardData {
     /// Copies a shard out of the whole set, which can then be dropped.
+    ///
+    /// # Panics
+    /// If `partition` was made for a larger set.
     #[must_use]
     pub fn gather(dataset: &Dataset, partition: &Partition, split: Split, shard: usize) -> Self {
         let LabelledSet { images, labels } = match split {
@@ -213,12 +219,18 @@ impl ShardData {
     }
 
     /// Pixels of the sample at `position`, `[height, width]`.
+    ///
+    /// # Panics
+    /// If there is no such position.
     #[must_use]
     pub fn image(&self, position: usize) -> &[u8] {
         &self.pixels[position * self.image_len..][..self.image_len]
     }
 
     /// Label of the sample at `position`.
+    ///
+    /// # Panics
+    /// If there is no such position.
     #[must_use]
     pub fn label(&self, position: usize) -> u8 {
         self.labels[position]
@@ -298,11 +310,25 @@ mod tests {
         ));
         let partition = cut(8, 0, None).expect("fits");
         assert_eq!(
+            partition.steps_per_epoch(0),
+            Err(PartitionError::Zero("batch"))
+        );
+        assert_eq!(
             partition.steps_per_epoch(13),
             Err(PartitionError::BatchTooLarge {
                 per_batch: 13,
                 smallest: 12
             })
         );
+    }
+
+    #[test]
+    fn shards_beyond_the_last_are_empty() {
+        let partition = Partition::of_counts((100, 0), 8, 3, None).expect("fits");
+        for split in [Split::Train, Split::Validation, Split::Test] {
+            for shard in [8, 9, usize::MAX] {
+                assert_eq!(partition.shard_len(split, shard), 0);
+            }
+        }
     }
 }

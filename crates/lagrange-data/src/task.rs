@@ -71,10 +71,12 @@ impl Task {
         }
     }
 
-    /// Class predicted by one sample's outputs, `[O]`; `None` if an output is not a number.
+    /// Class predicted by one sample's outputs, `[O]`; `None` if an output is not a number or one is missing.
+    ///
+    /// Odd if the output is above 0; the digit of the largest output, the first of equal ones.
     #[must_use]
     pub fn predict(self, outputs: &[f32]) -> Option<usize> {
-        if outputs.iter().any(|output| output.is_nan()) {
+        if outputs.len() != self.outputs() || outputs.iter().any(|output| output.is_nan()) {
             return None;
         }
         match self {
@@ -155,6 +157,9 @@ mod tests {
     fn not_a_number_is_never_correct() {
         assert!(!Task::OddEven.is_correct(&[f32::NAN], 2));
         assert!(!Task::Digits.is_correct(&[f32::NAN; 10], 0));
+        let mut outputs = [-1.0; 10];
+        (outputs[3], outputs[8]) = (1.0, f32::NAN);
+        assert!(!Task::Digits.is_correct(&outputs, 3));
     }
 
     #[test]
@@ -168,5 +173,32 @@ mod tests {
                 label: 40
             })
         );
+    }
+
+    #[test]
+    fn the_first_of_equal_digits_wins_and_zero_is_even() {
+        assert_eq!(Task::Digits.predict(&[0.5; 10]), Some(0));
+        let mut outputs = [-1.0; 10];
+        (outputs[4], outputs[7]) = (2.0, 2.0);
+        assert_eq!(Task::Digits.predict(&outputs), Some(4));
+        assert_eq!(Task::OddEven.predict(&[0.0]), Some(0));
+    }
+
+    #[test]
+    fn outputs_of_another_task_predict_nothing() {
+        assert_eq!(Task::OddEven.predict(&[]), None);
+        assert_eq!(Task::OddEven.predict(&[1.0; 10]), None);
+        assert_eq!(Task::Digits.predict(&[1.0]), None);
+    }
+
+    #[test]
+    fn configuration_uses_the_displayed_name() {
+        use serde::de::IntoDeserializer as _;
+        use serde::de::value::{Error, StrDeserializer};
+        for task in [Task::OddEven, Task::Digits] {
+            let name = task.to_string();
+            let read: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
+            assert_eq!(Task::deserialize(read), Ok(task));
+        }
     }
 }

@@ -254,11 +254,10 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_are_a_spec_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(wire) = v1::RunSpec::decode(bytes.as_slice()) {
-                if let Ok(spec) = RunSpec::try_from(wire) {
+            if let Ok(wire) = v1::RunSpec::decode(bytes.as_slice())
+                && let Ok(spec) = RunSpec::try_from(wire) {
                     let _ = spec.resolve();
                 }
-            }
             let _ = v1::WorkerMessage::decode(bytes.as_slice());
             let _ = v1::CoordinatorMessage::decode(bytes.as_slice());
         }

@@ -60,6 +60,8 @@ struct Scratch {
     targets: Vec<f32>,
 }
 
+type StageAndShard = (usize, u32);
+
 /// Does a run's work for the shards of a store.
 #[derive(Debug)]
 pub struct Compute {
@@ -69,7 +71,7 @@ pub struct Compute {
     layouts: [EquationLayout; 2],
     scratch: Mutex<Vec<Scratch>>,
     /// Patches of the stage whose kernels are being found. They depend on the run alone: the weights of earlier stages are settled.
-    patches: Mutex<HashMap<(usize, u32), Arc<Array2<f32>>>>,
+    patches: Mutex<HashMap<StageAndShard, Arc<Array2<f32>>>>,
 }
 
 impl Compute {

@@ -230,14 +230,11 @@ impl Session {
             .await
             .map_err(|status| from_status(&status))?
             .into_inner();
-        let welcome = match next(&mut incoming).await? {
-            Some(coordinator_message::Kind::Welcome(welcome)) => welcome,
-            _ => {
-                return Err(protocol_error(
-                    &address,
-                    "its first message is not a welcome",
-                ));
-            }
+        let Some(coordinator_message::Kind::Welcome(welcome)) = next(&mut incoming).await? else {
+            return Err(protocol_error(
+                &address,
+                "its first message is not a welcome",
+            ));
         };
         let spec: RunSpec = welcome
             .spec

@@ -5,7 +5,7 @@ use crate::activation::{ActivationUpdate, Exact, OneStep, sample_view};
 use crate::blas;
 use crate::equations::{EquationLayout, matrix, matrix_mut, pack_triangle};
 use crate::forward::Forward;
-use crate::network::{Network, Weights};
+use crate::network::{Network, Stage, Weights};
 use crate::pooling;
 use crate::random::{Purpose, stream};
 use crate::solver::SolveError;
@@ -121,11 +121,7 @@ impl LocalStep {
     pub fn new(network: &Network, params: StepParams, samples: usize) -> Self {
         let stages = network.stages();
         let square = |d: usize| Array2::zeros((d, d));
-        let widest = stages
-            .iter()
-            .map(|stage| stage.unknowns())
-            .max()
-            .unwrap_or(0);
+        let widest = stages.iter().map(Stage::unknowns).max().unwrap_or(0);
         Self {
             network: network.clone(),
             params,

@@ -1,0 +1,99 @@
+//! What can be wrong with an IDX file.
+
+/// What is wrong with an IDX file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdxError {
+    /// The file ends inside its header.
+    #[error(
+        "truncated: {found} bytes where the IDX header alone takes {expected}; copy the file again"
+    )]
+    TruncatedHeader {
+        /// Length of the header.
+        expected: usize,
+        /// Bytes present.
+        found: usize,
+    },
+    /// Labels where images belong, or the reverse.
+    #[error(
+        "this is an IDX file of {found} where one of {expected} belongs; the files are swapped or misnamed"
+    )]
+    WrongKind {
+        /// What belongs here.
+        expected: &'static str,
+        /// What is here.
+        found: &'static str,
+    },
+    /// An IDX file whose items are not unsigned bytes.
+    #[error(
+        "an IDX file of {found} items where unsigned bytes belong; convert the {kind} to bytes (type code 0x08)"
+    )]
+    UnsupportedType {
+        /// What belongs here.
+        kind: &'static str,
+        /// Name of the type found.
+        found: &'static str,
+    },
+    /// An IDX file of bytes with another number of dimensions.
+    #[error(
+        "an IDX file of {found} dimensions where {kind} have {expected}; colour images and one-hot labels are not supported"
+    )]
+    UnsupportedRank {
+        /// What belongs here.
+        kind: &'static str,
+        /// Its number of dimensions.
+        expected: u8,
+        /// The number found.
+        found: u8,
+    },
+    /// Not an IDX file at all.
+    #[error(
+        "wrong magic number 0x{found:08x} where 0x{expected:08x} belongs: not an IDX file of {kind}"
+    )]
+    WrongMagic {
+        /// What belongs here.
+        kind: &'static str,
+        /// Its magic number.
+        expected: u32,
+        /// The number found.
+        found: u32,
+    },
+    /// The file ends before the last announced item.
+    #[error(
+        "truncated: {found} bytes of data where the header announces {expected}; copy the file again"
+    )]
+    Truncated {
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes present.
+        found: u64,
+    },
+    /// Something follows the last announced item.
+    #[error(
+        "more than the {expected} bytes of data that the header announces: the header or the file is damaged"
+    )]
+    TrailingBytes {
+        /// Bytes announced.
+        expected: u64,
+    },
+    /// A dimension of zero.
+    #[error("the header announces {dimensions:?} items: every dimension must be at least 1")]
+    Empty {
+        /// Dimensions in the header.
+        dimensions: Vec<u32>,
+    },
+    /// More than any real set holds.
+    #[error(
+        "the header announces {dimensions:?} items, more than the {max} bytes allowed: the header is damaged",
+        max = super::MAX_BYTES
+    )]
+    TooLarge {
+        /// Dimensions in the header.
+        dimensions: Vec<u32>,
+    },
+    /// The gzip stream is damaged.
+    #[error("damaged gzip data: {reason}; copy the file again")]
+    Gzip {
+        /// What the decoder said.
+        reason: String,
+    },
+}

@@ -1,0 +1,76 @@
+//! Whole clusters over loopback gRPC, with the workers as tasks of this process.
+
+use lagrange_cli::cluster::{CoordinatorOptions, run_in_process};
+use lagrange_cli::config::Config;
+use lagrange_cli::run_folder::RunResult;
+use lagrange_data::Dataset;
+use lagrange_tests::{bars, small_config};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn train(
+    config: &Config,
+    dataset: &Arc<Dataset>,
+    workers: usize,
+    threads: usize,
+    folder: &Path,
+) -> RunResult {
+    lagrange_core::blas::use_one_thread();
+    let options = CoordinatorOptions {
+        workers,
+        join_timeout: Duration::from_secs(30),
+        grace: Duration::from_secs(1),
+        run_dir: Some(folder.join(format!("{}-{workers}-{threads}", config.task))),
+        quiet: true,
+    };
+    let listen = "127.0.0.1:0".parse().expect("address");
+    run_in_process(
+        config.clone(),
+        Arc::clone(dataset),
+        threads,
+        options,
+        listen,
+        std::future::pending(),
+    )
+    .await
+    .expect("the run ends")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_result_has_the_same_bits_for_any_number_of_workers_and_threads() {
+    let folder = tempfile::tempdir().expect("folder");
+    let dataset = Arc::new(bars(400, 100));
+    let config = small_config(8);
+    let baseline = train(&config, &dataset, 1, 1, folder.path()).await;
+    assert!(baseline.test_accuracy > 0.95, "{baseline:?}");
+    for (workers, threads) in [(1, 3), (2, 1), (3, 2), (5, 1), (9, 1)] {
+        let result = train(&config, &dataset, workers, threads, folder.path()).await;
+        assert_eq!(
+            result.weights_sha256, baseline.weights_sha256,
+            "{workers} workers"
+        );
+        assert_eq!(
+            result.multipliers_sha256, baseline.multipliers_sha256,
+            "{workers} workers"
+        );
+        assert_eq!(result.test_accuracy, baseline.test_accuracy);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_digits_are_learnt_from_two_thousand_images() {
+    let folder = tempfile::tempdir().expect("folder");
+    let dataset = Arc::new(Dataset::embedded().expect("embedded"));
+    let mut config = Config {
+        task: lagrange_data::Task::Digits,
+        train_limit: Some(2048),
+        ..Config::default()
+    };
+    config.schedule.epochs = 2;
+    let result = train(&config, &dataset, 2, 1, folder.path()).await;
+    // Linear regression on all 60,000 images reaches 86 %.
+    assert!(result.test_accuracy > 0.93, "{}", result.test_accuracy);
+    assert_eq!(result.steps, 16);
+    assert!(result.bytes_to_workers > 0 && result.bytes_from_workers > result.bytes_to_workers);
+}

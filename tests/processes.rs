@@ -1,0 +1,255 @@
+//! Real processes of the built binary: same bits, clean endings, survival of `kill -9`.
+
+mod binary;
+
+use binary::{json, lagrange, last_json};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A short run of real digits, 8 steps an epoch.
+fn short_run(folder: &Path, name: &str, epochs: u32, extra: &[&str]) -> Vec<String> {
+    let run_dir = folder.join(name);
+    let mut arguments = vec!["train", "--json", "--train-limit", "2048", "--run-dir"]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    arguments.push(run_dir.to_string_lossy().into_owned());
+    arguments.extend(["--epochs".to_owned(), epochs.to_string()]);
+    arguments.extend(extra.iter().map(|text| (*text).to_owned()));
+    arguments
+}
+
+fn borrowed(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// Processes whose parent is `parent`.
+fn children_of(parent: u32) -> Vec<u32> {
+    let output = Command::new("ps")
+        .args(["-eo", "pid=,ppid="])
+        .output()
+        .expect("ps");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(|n| n.parse::<u32>().ok());
+            match (numbers.next()??, numbers.next()??) {
+                (pid, ppid) if ppid == parent => Some(pid),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+fn alive(pid: u32) -> bool {
+    let output = Command::new("ps")
+        .args(["-o", "stat=", "-p", &pid.to_string()])
+        .output()
+        .expect("ps");
+    let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    !state.is_empty() && !state.starts_with('Z')
+}
+
+fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status()
+        .expect("kill");
+    assert!(status.success(), "process {pid} was there");
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Starts a run and returns it once its metrics show that `step` is done.
+fn start_until_step(arguments: &[String], run_dir: &Path, step: u64) -> Child {
+    let child = lagrange(&borrowed(arguments))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let metrics = run_dir.join("metrics.jsonl");
+    wait_until("the first steps", || {
+        std::fs::read_to_string(&metrics)
+            .is_ok_and(|text| text.contains(&format!("\"step\":{step},")))
+    });
+    child
+}
+
+#[test]
+fn processes_and_tasks_give_the_same_bits_and_a_model_that_evaluates_alike() {
+    let folder = tempfile::tempdir().expect("folder");
+    let processes = json(&borrowed(&short_run(
+        folder.path(),
+        "processes",
+        2,
+        &["--workers", "3"],
+    )));
+    let tasks = json(&borrowed(&short_run(
+        folder.path(),
+        "tasks",
+        2,
+        &["--in-process", "--workers", "2"],
+    )));
+    for key in [
+        "weights_sha256",
+        "multipliers_sha256",
+        "test_accuracy",
+        "steps",
+        "seed",
+        "task",
+    ] {
+        assert_eq!(processes[key], tasks[key], "{key}");
+    }
+    let run_dir = processes["run_dir"].as_str().expect("path");
+    let evaluation = json(&["evaluate", run_dir, "--json"]);
+    assert_eq!(evaluation["test_accuracy"], processes["test_accuracy"]);
+
+    let read = |name: &str| std::fs::read_to_string(Path::new(run_dir).join(name)).expect(name);
+    assert!(read("config.toml").contains("train-limit = 2048"));
+    let result: serde_json::Value = serde_json::from_str(&read("result.json")).expect("JSON");
+    assert_eq!(result, processes);
+    let metrics: Vec<serde_json::Value> = read("metrics.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let steps: Vec<_> = metrics
+        .iter()
+        .filter(|line| line["event"] == "step")
+        .collect();
+    assert_eq!(steps.len(), 16);
+    for key in [
+        "output_residual",
+        "activation_residual",
+        "dual_residual",
+        "condition",
+        "objective",
+        "multiplier_rms",
+    ] {
+        assert!(!steps[15][key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn a_killed_worker_changes_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let workers = ["--workers", "3"];
+    let baseline = json(&borrowed(&short_run(
+        folder.path(),
+        "baseline",
+        8,
+        &workers,
+    )));
+    let arguments = short_run(folder.path(), "killed", 8, &workers);
+    let child = start_until_step(&arguments, &folder.path().join("killed"), 5);
+    let workers = children_of(child.id());
+    assert_eq!(workers.len(), 3);
+    signal(workers[1], "KILL");
+    let output = child.wait_with_output().expect("ends");
+    assert!(output.status.success());
+    let result = last_json(&output);
+    assert_eq!(result["weights_sha256"], baseline["weights_sha256"]);
+    assert_eq!(result["multipliers_sha256"], baseline["multipliers_sha256"]);
+}
+
+#[test]
+fn without_workers_the_run_ends_with_an_error_and_no_orphan() {
+    let folder = tempfile::tempdir().expect("folder");
+    let arguments = short_run(folder.path(), "lost", 50, &["--workers", "2"]);
+    let child = start_until_step(&arguments, &folder.path().join("lost"), 3);
+    let workers = children_of(child.id());
+    workers.iter().for_each(|&pid| signal(pid, "KILL"));
+    let begin = Instant::now();
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert!(workers.iter().all(|&pid| !alive(pid)));
+}
+
+#[test]
+fn workers_do_not_outlive_a_killed_parent() {
+    let folder = tempfile::tempdir().expect("folder");
+    let arguments = short_run(folder.path(), "parent", 50, &["--workers", "2"]);
+    let mut child = start_until_step(&arguments, &folder.path().join("parent"), 3);
+    let workers = children_of(child.id());
+    assert_eq!(workers.len(), 2);
+    signal(child.id(), "KILL");
+    child.wait().expect("reaped");
+    wait_until("the workers to end", || {
+        workers.iter().all(|&pid| !alive(pid))
+    });
+}
+
+#[test]
+fn an_interrupt_saves_what_there_is() {
+    let folder = tempfile::tempdir().expect("folder");
+    let arguments = short_run(folder.path(), "interrupted", 200, &["--workers", "2"]);
+    let child = start_until_step(&arguments, &folder.path().join("interrupted"), 20);
+    signal(child.id(), "INT");
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(130));
+    let result = last_json(&output);
+    assert_eq!(result["interrupted"], true);
+    let run_dir = result["run_dir"].as_str().expect("path");
+    assert_eq!(
+        json(&["evaluate", run_dir, "--json"])["test_accuracy"],
+        result["test_accuracy"]
+    );
+}
+
+#[test]
+fn a_coordinator_and_workers_started_by_hand_give_the_same_bits() {
+    let folder = tempfile::tempdir().expect("folder");
+    let local = json(&borrowed(&short_run(
+        folder.path(),
+        "local",
+        2,
+        &["--workers", "1"],
+    )));
+    let mut arguments = short_run(
+        folder.path(),
+        "remote",
+        2,
+        &["--workers", "2", "--listen", "127.0.0.1:0"],
+    );
+    arguments[0] = "coordinator".to_owned();
+    let mut coordinator = lagrange(&borrowed(&arguments))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(coordinator.stderr.take().expect("piped")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    let address = first
+        .strip_prefix("listening on ")
+        .and_then(|rest| rest.split(';').next())
+        .expect("the address");
+    let worker = || {
+        lagrange(&["worker", "--connect", address, "--threads", "1"])
+            .spawn()
+            .expect("starts")
+    };
+    let mut workers = [worker(), worker()];
+    // Keep its stderr from filling up.
+    std::thread::spawn(move || lines.for_each(drop));
+    let output = coordinator.wait_with_output().expect("ends");
+    assert!(output.status.success());
+    assert_eq!(
+        last_json(&output)["weights_sha256"],
+        local["weights_sha256"]
+    );
+    for worker in &mut workers {
+        assert!(worker.wait().expect("ends").success());
+    }
+}

@@ -39,6 +39,7 @@ pub fn run(
     let store = ShardStore::new(
         DataSource::Shared(Arc::clone(dataset)),
         Arc::clone(dataset),
+        dataset.sha256(),
         &spec,
     )
     .expect("store");

@@ -103,12 +103,7 @@ impl Coordinator {
             recorded.map(|()| folder)
         });
         let options = ServeOptions {
-            run: format!(
-                "{}-seed{}-{:08x}",
-                self.config.task,
-                self.config.seed,
-                std::process::id()
-            ),
+            run: run_name(&self.config),
             workers: self.options.workers,
             join_timeout: self.options.join_timeout,
             grace: self.options.grace,
@@ -129,6 +124,12 @@ impl Coordinator {
             seconds,
         )
     }
+}
+
+/// A name that no other run of this coordinator's workers has.
+fn run_name(config: &Config) -> String {
+    let time = jiff::Timestamp::now().as_millisecond();
+    format!("{}-seed{}-{time}", config.task, config.seed)
 }
 
 fn record(

@@ -15,7 +15,11 @@ mod worker;
 use anyhow::Result;
 use args::{Cli, Command, ConfigCommand};
 use clap::Parser as _;
+use lagrange_coordinator::TrainingError;
 use std::process::ExitCode;
+
+/// Exit code after Ctrl-C or SIGTERM, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -26,8 +30,12 @@ pub fn main() -> ExitCode {
     match run(&cli.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            eprintln!("error: {}", on_one_line(&error));
+            if is_interrupt(&error) {
+                ExitCode::from(INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -76,10 +84,31 @@ fn run(command: &Command) -> Result<ExitCode> {
     let (result, json) = result?;
     train::print_result(&result, json)?;
     Ok(if result.interrupted {
-        ExitCode::from(130)
+        ExitCode::from(INTERRUPTED)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// An error and its causes, outermost first, each said once.
+fn on_one_line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
+/// Whether the user asked to stop before there was anything to save.
+fn is_interrupt(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| matches!(cause.downcast_ref(), Some(TrainingError::InterruptedEarly)))
 }
 
 fn start_log(filter: &str) {

@@ -54,7 +54,7 @@ impl OneStep {
     }
 
     /// Adds alpha r to one sample's activation `a` `[H, W, C_in]`, with r = W' dz and
-    /// `alpha = beta <r, r> / (beta |W r|^2 + gamma <r, r>)`, the minimiser along r.
+    /// `alpha = beta <r, r> / (beta |W r|^2 + gamma <r, r>)`, the minimiser along r. Returns `|dz - W da|^2`.
     pub fn update(
         &mut self,
         stage: &Stage,
@@ -62,7 +62,7 @@ impl OneStep {
         dz: ArrayView2<'_, f32>,
         penalty: ActivationPenalty,
         a: &mut [f32],
-    ) {
+    ) -> f64 {
         toeplitz::adjoint(stage, weights, dz, &mut self.patches, &mut self.direction);
         toeplitz::toeplitz_rows(stage, &self.direction, &mut self.rows);
         let patch = stage.patch();
@@ -76,12 +76,17 @@ impl OneStep {
         );
         let rr = square_norm(&self.direction);
         let image = self.image.as_slice().map_or(0.0, square_norm);
-        if rr > 0.0 {
-            let alpha = penalty.beta * rr / (penalty.beta * image + penalty.gamma * rr);
-            for (a, r) in a.iter_mut().zip(&self.direction) {
-                *a += alpha * r;
-            }
+        let dz = dz.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+        if rr == 0.0 {
+            return dz;
         }
+        let alpha = penalty.beta * rr / (penalty.beta * image + penalty.gamma * rr);
+        for (a, r) in a.iter_mut().zip(&self.direction) {
+            *a += alpha * r;
+        }
+        // <dz, W r> = <r, r>, so the square expands without another product.
+        let (alpha, rr, image) = (f64::from(alpha), f64::from(rr), f64::from(image));
+        (dz - 2.0 * alpha * rr + alpha * alpha * image).max(0.0)
     }
 }
 
@@ -91,6 +96,7 @@ pub struct Exact {
     stage_index: usize,
     lower: Array2<f32>,
     beta: f32,
+    gamma: f32,
 }
 
 impl Exact {
@@ -119,10 +125,12 @@ impl Exact {
             stage_index,
             lower,
             beta: penalty.beta,
+            gamma: penalty.gamma,
         })
     }
 
     /// Adds the exact correction to the activations `a` `[n, H, W, C_in]`, given `dz` `[n, H_out, W_out, C_out]`.
+    /// Returns `|dz - W da|^2`.
     ///
     /// # Errors
     /// [`SolveError::NotPositiveDefinite`] if the triangular solves fail.
@@ -132,7 +140,7 @@ impl Exact {
         weights: ArrayView2<'_, f32>,
         dz: &[f32],
         a: &mut [f32],
-    ) -> Result<(), SolveError> {
+    ) -> Result<f64, SolveError> {
         let failed = |_| SolveError::NotPositiveDefinite {
             stage: self.stage_index,
         };
@@ -156,12 +164,18 @@ impl Exact {
             .t()
             .solve_triangular(UPLO::Upper, Diag::NonUnit, &half)
             .map_err(failed)?;
+        // The normal equations give |dz - W da|^2 = |dz|^2 - <W'dz, da> - gamma/beta |da|^2 without another product.
+        let sum = |values: &mut dyn Iterator<Item = f32>| values.map(f64::from).sum::<f64>();
+        let square = sum(&mut dz[..samples * stage.conv.len()].iter().map(|v| v * v));
+        let inner = sum(&mut right.iter().zip(&da).map(|(r, d)| r * d));
+        let norm = sum(&mut da.iter().map(|d| d * d));
+        let remaining = square - (inner + f64::from(self.gamma) * norm) / f64::from(self.beta);
         for (a, da) in a.chunks_exact_mut(size).zip(da.columns()) {
             for (a, da) in a.iter_mut().zip(da) {
                 *a += *da;
             }
         }
-        Ok(())
+        Ok(remaining.max(0.0))
     }
 }
 
@@ -292,7 +306,11 @@ mod tests {
             let Problem { stage, weights, dz, penalty } = &problem;
             let exact = Exact::factorise(stage, 1, weights.view(), *penalty).expect("finite");
             let mut da = vec![0.0; stage.input.len()];
-            exact.update(stage, weights.view(), dz.as_slice().expect("contiguous"), &mut da).expect("solvable");
+            let remaining = exact.update(stage, weights.view(), dz.as_slice().expect("contiguous"), &mut da).expect("solvable");
+            let gap = &problem.dz - &problem.image(&da);
+            let direct = gap.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            let scale = problem.dz.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            prop_assert!((remaining - direct).abs() < 1e-3 * scale, "{remaining} {direct}");
             let left = problem.adjoint(&problem.image(&da));
             let right = problem.adjoint(dz);
             for ((l, r), da) in left.iter().zip(&right).zip(&da) {
@@ -305,7 +323,11 @@ mod tests {
         fn one_step_is_the_best_along_its_direction_and_never_beats_the_exact(problem in problems()) {
             let Problem { stage, weights, dz, penalty } = &problem;
             let mut da = vec![0.0; stage.input.len()];
-            OneStep::new(stage).update(stage, weights.view(), dz.view(), *penalty, &mut da);
+            let remaining = OneStep::new(stage).update(stage, weights.view(), dz.view(), *penalty, &mut da);
+            let gap = dz - &problem.image(&da);
+            let direct = gap.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            let scale = dz.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+            prop_assert!((remaining - direct).abs() < 1e-3 * scale, "{remaining} {direct}");
             let cost = problem.cost(&da);
             for scale in [0.0, 0.5, 0.9, 1.1, 2.0] {
                 let other: Vec<f32> = da.iter().map(|v| v * scale).collect();

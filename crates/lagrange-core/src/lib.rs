@@ -11,6 +11,7 @@ pub mod loss;
 pub mod network;
 pub mod pooling;
 pub mod random;
+pub mod residual;
 pub mod schedule;
 pub mod solver;
 pub mod start;

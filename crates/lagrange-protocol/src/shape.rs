@@ -3,7 +3,7 @@
 use crate::{ConversionError, Job, RunSpec};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::Network;
-use lagrange_core::schedule::streaming::StepScalars;
+use lagrange_core::residual::StepScalars;
 
 /// Sizes of a job's inputs and outputs, in values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From work to reply: every shard's part in parallel, then sums along the fixed tree.
 
-use crate::store::{Shard, ShardStore};
+use crate::store::{Shard, ShardStore, StoreError};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::forward::Forward;
 use lagrange_core::network::{Network, Weights};
@@ -9,7 +9,7 @@ use lagrange_core::solver::SolveError;
 use lagrange_core::start::{cluster_sums, moment_sums, patch_sample, seed_sums};
 use lagrange_core::tree::{Node, PartialSums, add_into};
 use lagrange_core::{activation::Exact, equations::matrix};
-use lagrange_data::{DataError, ShardData, normalise};
+use lagrange_data::{ShardData, normalise};
 use lagrange_protocol::{
     ConversionError, Job, JobShape, NodeSum, Payload, ReplyHeader, RunSpec, Work,
 };
@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Why work cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum ComputeError {
-    /// The data cannot be loaded.
+    /// The data cannot be had.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Store(#[from] StoreError),
     /// A sub-problem has no solution.
     #[error(transparent)]
     Solve(#[from] SolveError),

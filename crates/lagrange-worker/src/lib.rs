@@ -9,4 +9,4 @@ mod store;
 
 pub use compute::{Answer, Compute, ComputeError};
 pub use session::{WorkerError, WorkerOptions, run};
-pub use store::{DataSource, ShardStore};
+pub use store::{DataSource, ShardStore, StoreError};

@@ -244,7 +244,7 @@ impl Session {
         spec.task.check_labels("training", &dataset.train.labels)?;
         spec.task.check_labels("test", &dataset.test.labels)?;
         let network = spec.resolve()?;
-        let store = ShardStore::new(options.source.clone(), dataset, &spec)?;
+        let store = ShardStore::new(options.source.clone(), dataset, hash, &spec)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.threads)
             .thread_name(|index| format!("compute-{index}"))

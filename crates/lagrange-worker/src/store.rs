@@ -28,6 +28,17 @@ impl DataSource {
     }
 }
 
+/// Why shards cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The set cannot be loaded.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The files are no longer those of the handshake.
+    #[error("the dataset's files changed during the run; restore them and repeat the run")]
+    Changed,
+}
+
 /// One shard of every split, and the order of its training samples.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -55,19 +66,21 @@ pub struct ShardStore {
     per_batch: usize,
     steps_per_epoch: u64,
     partition: Partition,
+    sha256: [u8; 32],
     /// The set as loaded for the handshake, until the first shards are copied out.
     loaded: Mutex<Option<Arc<Dataset>>>,
     held: RwLock<HashMap<u32, Arc<Shard>>>,
 }
 
 impl ShardStore {
-    /// An empty store for the run of `spec`, with the set already loaded from `source`.
+    /// An empty store for the run of `spec`, with the set already loaded from `source`, whose hash is `sha256`.
     ///
     /// # Errors
     /// [`PartitionError`] if the set cannot be cut as the run wants it.
     pub fn new(
         source: DataSource,
         dataset: Arc<Dataset>,
+        sha256: [u8; 32],
         spec: &RunSpec,
     ) -> Result<Self, PartitionError> {
         let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
@@ -77,6 +90,7 @@ impl ShardStore {
             per_batch: spec.batch_per_shard,
             steps_per_epoch: partition.steps_per_epoch(spec.batch_per_shard)?,
             partition,
+            sha256,
             loaded: Mutex::new(Some(dataset)),
             held: RwLock::default(),
         })
@@ -85,8 +99,8 @@ impl ShardStore {
     /// Makes sure that `shards` are held.
     ///
     /// # Errors
-    /// [`DataError`] if the set cannot be loaded again.
-    pub(crate) fn hold(&self, shards: &[u32]) -> Result<(), DataError> {
+    /// [`StoreError`] if the set cannot be loaded again, or is another by now.
+    pub(crate) fn hold(&self, shards: &[u32]) -> Result<(), StoreError> {
         let missing: Vec<u32> = {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
             shards
@@ -105,7 +119,7 @@ impl ShardStore {
             .take();
         let dataset = match loaded {
             Some(dataset) => dataset,
-            None => self.source.load()?,
+            None => self.reload()?,
         };
         for shard in missing {
             let gathered = Arc::new(self.gather(&dataset, shard));
@@ -113,6 +127,15 @@ impl ShardStore {
             held.insert(shard, gathered);
         }
         Ok(())
+    }
+
+    fn reload(&self) -> Result<Arc<Dataset>, StoreError> {
+        let dataset = self.source.load()?;
+        if dataset.sha256() == self.sha256 {
+            Ok(dataset)
+        } else {
+            Err(StoreError::Changed)
+        }
     }
 
     fn gather(&self, dataset: &Dataset, shard: u32) -> Shard {

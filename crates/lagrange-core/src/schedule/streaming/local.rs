@@ -8,6 +8,7 @@ use crate::forward::Forward;
 use crate::network::{Network, Stage, Weights};
 use crate::pooling;
 use crate::random::{Purpose, stream};
+use crate::residual::StepScalars;
 use crate::solver::SolveError;
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
@@ -37,67 +38,6 @@ pub struct StepOutput<'a> {
     pub sums: &'a mut [f32],
     /// Output residuals z_L - m_L, `[n, O]`, overwritten.
     pub residuals: &'a mut [f32],
-}
-
-/// Scalar sums over samples, from which loss, residuals and objective are reported.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StepScalars {
-    /// Loss at m_L, before the step.
-    pub loss: f64,
-    /// Loss at z_L.
-    pub loss_updated: f64,
-    /// `<lambda, z_L - m_L>`
-    pub multiplier_work: f64,
-    /// `|z_l - W_l a_{l-1}|^2` of every stage: what the weight update is asked to close.
-    pub output: Vec<f64>,
-    /// `|a_l - h(z_l)|^2` of every hidden stage.
-    pub activation: Vec<f64>,
-}
-
-impl StepScalars {
-    /// Number of scalars of a network with `stages` stages.
-    #[must_use]
-    pub fn count(stages: usize) -> usize {
-        3 + stages + (stages - 1)
-    }
-
-    /// All scalars in one row, which adds up over shards.
-    #[must_use]
-    pub fn to_row(&self) -> Vec<f64> {
-        let mut row = vec![self.loss, self.loss_updated, self.multiplier_work];
-        row.extend(&self.output);
-        row.extend(&self.activation);
-        row
-    }
-
-    /// The scalars of a row of [`StepScalars::to_row`]; `None` if its length is not that of `stages` stages.
-    #[must_use]
-    pub fn from_row(row: &[f64], stages: usize) -> Option<Self> {
-        if row.len() != Self::count(stages) {
-            return None;
-        }
-        let (output, activation) = row[3..].split_at(stages);
-        Some(Self {
-            loss: row[0],
-            loss_updated: row[1],
-            multiplier_work: row[2],
-            output: output.to_vec(),
-            activation: activation.to_vec(),
-        })
-    }
-
-    /// The augmented objective at the updated z and a (section 2 of the design), summed over samples.
-    #[must_use]
-    pub fn objective(&self, params: &StepParams) -> f64 {
-        let hidden = self.activation.len();
-        let outputs: f64 = self.output[..hidden].iter().sum();
-        let activations: f64 = self.activation.iter().sum();
-        self.loss_updated
-            + self.multiplier_work
-            + f64::from(params.beta_output) * self.output[hidden]
-            + f64::from(params.beta) * outputs
-            + f64::from(params.gamma) * activations
-    }
 }
 
 /// A shard's step with all its buffers, reused from step to step.
@@ -183,12 +123,13 @@ impl LocalStep {
         self.forward.run(input.weights, input.images);
         let mut scalars = StepScalars {
             output: vec![0.0; stages],
+            coupling: vec![0.0; stages - 1],
             activation: vec![0.0; stages - 1],
             ..StepScalars::default()
         };
         self.update_outputs(input, output.residuals, &mut scalars);
         for index in (0..stages - 1).rev() {
-            self.update_activation(index, input)?;
+            scalars.coupling[index] = self.update_activation(index, input)?;
             let residual = self.update_hidden_outputs(index);
             scalars.output[index] = residual.output;
             scalars.activation[index] = residual.activation;
@@ -228,8 +169,13 @@ impl LocalStep {
         }
     }
 
-    /// The activation update of hidden stage `index`, from the corrections of the stage that consumes it.
-    fn update_activation(&mut self, index: usize, input: &StepInput<'_>) -> Result<(), SolveError> {
+    /// The activation update of hidden stage `index`, from the corrections of the stage that consumes it. Returns what is left
+    /// of that stage's output residual.
+    fn update_activation(
+        &mut self,
+        index: usize,
+        input: &StepInput<'_>,
+    ) -> Result<f64, SolveError> {
         let consumer = index + 1;
         let stage = &self.network.stages()[consumer];
         let h = self.forward.a(index);
@@ -243,10 +189,12 @@ impl LocalStep {
         let penalty = self
             .params
             .activation_penalty(consumer + 1 == self.network.len());
+        let mut remaining = 0.0;
         for (sample, a) in updated.chunks_exact_mut(stage.input.len()).enumerate() {
-            self.one_step[index].update(stage, weights, sample_view(stage, dz, sample), penalty, a);
+            let dz = sample_view(stage, dz, sample);
+            remaining += self.one_step[index].update(stage, weights, dz, penalty, a);
         }
-        Ok(())
+        Ok(remaining)
     }
 
     /// The output update of hidden stage `index`, from the updated activation.

@@ -8,7 +8,7 @@ mod global;
 mod local;
 
 pub use global::{StageReport, WeightUpdate};
-pub use local::{LocalStep, StepInput, StepOutput, StepScalars};
+pub use local::{LocalStep, StepInput, StepOutput};
 
 use crate::activation::{ActivationPenalty, ActivationUpdate};
 use crate::loss::Loss;

@@ -1,0 +1,174 @@
+//! A shard's whole sweep against slow, independent calculations.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use lagrange_core::activation::ActivationUpdate;
+use lagrange_core::equations::EquationLayout;
+use lagrange_core::loss::Loss;
+use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec, Weights};
+use lagrange_core::random::{Purpose, stream};
+use lagrange_core::residual::StepScalars;
+use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput, StepParams};
+use lagrange_core::start::he;
+use proptest::prelude::*;
+
+const SAMPLES: usize = 3;
+
+#[derive(Debug)]
+struct Case {
+    network: Network,
+    params: StepParams,
+    weights: Weights,
+    images: Vec<f32>,
+    targets: Vec<f32>,
+    multipliers: Vec<f32>,
+    seed: u64,
+}
+
+struct Swept {
+    scalars: StepScalars,
+    sums: Vec<f32>,
+    residuals: Vec<f32>,
+}
+
+impl Case {
+    fn new(seed: u64, padding: Padding, outputs: usize, params: StepParams) -> Self {
+        let stage = |channels| StageSpec {
+            kernel: 3,
+            channels,
+            padding,
+        };
+        let spec = NetworkSpec {
+            stages: vec![stage(3), stage(4)],
+        };
+        let input = Shape {
+            height: 10,
+            width: 10,
+            channels: 1,
+        };
+        let network = Network::resolve(&spec, input, outputs).expect("fits");
+        let mut random = stream(seed, Purpose::Rows, 7, 7);
+        let mut draw =
+            |n: usize| -> Vec<f32> { (0..n).map(|_| random.random_range(-1.0..1.0)).collect() };
+        let images = draw(SAMPLES * 100);
+        let multipliers = draw(SAMPLES * outputs);
+        let targets = draw(SAMPLES * outputs).iter().map(|v| v.signum()).collect();
+        // Full-size last kernels: He's start would leave nothing to correct.
+        let mut weights = he(&network, seed);
+        let last = weights.stage(2).mapv(|w| 10.0 * w);
+        weights.set_stage(2, &last);
+        Self {
+            network,
+            params,
+            weights,
+            images,
+            targets,
+            multipliers,
+            seed,
+        }
+    }
+
+    fn sweep(&self, gram: bool) -> Swept {
+        let layout = EquationLayout::new(&self.network, gram);
+        let exact =
+            LocalStep::factorise(&self.network, &self.params, &self.weights).expect("definite");
+        let mut sums = vec![f32::NAN; layout.len()];
+        let mut residuals = vec![f32::NAN; self.targets.len()];
+        let input = StepInput {
+            weights: &self.weights,
+            images: &self.images,
+            targets: &self.targets,
+            multipliers: &self.multipliers,
+            exact: &exact,
+            key: (self.seed, 0, 0),
+        };
+        let output = StepOutput {
+            sums: &mut sums,
+            residuals: &mut residuals,
+        };
+        let scalars = LocalStep::new(&self.network, self.params, SAMPLES)
+            .run(&layout, &input, output)
+            .expect("solvable");
+        Swept {
+            scalars,
+            sums,
+            residuals,
+        }
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let losses = prop_oneof![
+        Just(Loss::Squared),
+        Just(Loss::SquaredHinge),
+        Just(Loss::Hinge)
+    ];
+    let updates = prop_oneof![
+        Just(ActivationUpdate::OneStep),
+        Just(ActivationUpdate::Exact)
+    ];
+    let penalty = || 0.1f32..5.0;
+    (
+        any::<u64>(),
+        any::<bool>(),
+        1usize..4,
+        losses,
+        updates,
+        (penalty(), penalty(), penalty()),
+    )
+        .prop_map(
+            |(seed, same, outputs, loss, activation, (beta, gamma, beta_output))| {
+                let padding = if same { Padding::Same } else { Padding::Valid };
+                let params = StepParams {
+                    loss,
+                    beta,
+                    gamma,
+                    beta_output,
+                    activation,
+                    gram_rows: 40,
+                };
+                Case::new(seed, padding, outputs, params)
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Each update minimises the augmented objective over its block, starting from a point where every constraint holds.
+    #[test]
+    fn a_sweep_never_raises_the_objective(case in cases()) {
+        let Swept { scalars, .. } = case.sweep(false);
+        let objective = scalars.objective(&case.params);
+        prop_assert!(objective <= scalars.loss + 1e-4 * scalars.loss.abs().max(1.0), "{objective} > {}", scalars.loss);
+        for (left, whole) in scalars.coupling.iter().zip(&scalars.output[1..]) {
+            prop_assert!(*left <= whole * (1.0 + 1e-4) + 1e-6, "an activation update must not widen a residual");
+        }
+    }
+
+    #[test]
+    fn the_last_stages_equations_are_those_of_its_inputs_and_residuals(case in cases()) {
+        let swept = case.sweep(true);
+        let layout = EquationLayout::new(&case.network, true);
+        let mut forward = lagrange_core::forward::Forward::new(&case.network, SAMPLES);
+        forward.run(&case.weights, &case.images);
+        let rows = forward.rows(2);
+        let outputs = case.network.outputs();
+        let cross = layout.cross(2, &swept.sums);
+        let triangle = layout.triangle(2, &swept.sums);
+        for i in 0..rows.ncols() {
+            for o in 0..outputs {
+                let direct: f32 = (0..SAMPLES).map(|n| rows[[n, i]] * swept.residuals[n * outputs + o]).sum();
+                prop_assert!((cross[[i, o]] - direct).abs() < 1e-4 * direct.abs().max(1.0));
+            }
+            for j in 0..=i {
+                let direct: f32 = (0..SAMPLES).map(|n| rows[[n, i]] * rows[[n, j]]).sum();
+                let packed = triangle[i * (i + 1) / 2 + j];
+                prop_assert!((packed - direct).abs() < 1e-4 * direct.abs().max(1.0));
+            }
+        }
+        // Every hidden Gram matrix has the bias' 1 x 1 in its corner once per sampled row.
+        for stage in 0..2 {
+            prop_assert_eq!(layout.triangle(stage, &swept.sums).last(), Some(&40.0));
+        }
+    }
+}

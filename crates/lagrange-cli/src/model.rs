@@ -1,7 +1,8 @@
 //! Trained models as safetensors files: kernels, biases, and in the metadata everything needed to use them.
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use lagrange_core::network::{Network, NetworkSpec, Shape, Weights};
+use lagrange_core::network::{Network, NetworkSpec, Shape};
+use lagrange_core::weights::Weights;
 use lagrange_data::{MEAN, STANDARD_DEVIATION, Task};
 use ndarray::{Array2, s};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};

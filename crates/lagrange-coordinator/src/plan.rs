@@ -3,65 +3,17 @@
 use crate::multipliers::{Multipliers, sha256_of};
 use crate::report::{Evaluation, Report, StepReport};
 use crate::round::RoundTotal;
-use crate::start::{KMeansStart, StartKind, begin};
+use crate::run_plan::{PlanError, RunPlan};
+use crate::start::{KMeansStart, begin};
 use lagrange_core::equations::EquationLayout;
-use lagrange_core::network::{Network, NetworkError, Weights};
+use lagrange_core::network::Network;
 use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::streaming::{StageReport, UpdateParams, WeightUpdate};
-use lagrange_core::solver::SolveError;
-use lagrange_data::{BatchOrder, Partition, PartitionError, Split};
-use lagrange_protocol::{ConversionError, Job, JobShape, Payload, RunSpec};
+use lagrange_core::schedule::streaming::{StageReport, WeightUpdate};
+use lagrange_core::weights::Weights;
+use lagrange_data::{BatchOrder, Partition, Split};
+use lagrange_protocol::{Job, JobShape, Payload};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// A run as the coordinator sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunPlan {
-    /// What the workers are told.
-    pub spec: RunSpec,
-    /// How sums become weights and multipliers.
-    pub update: UpdateParams,
-    /// Passes over the training data.
-    pub epochs: u64,
-    /// A step refreshes the Gram matrices once in so many steps.
-    pub gram_every: u64,
-    /// How the weights start.
-    pub start: StartKind,
-    /// Evaluate once in so many steps; 0 means at the end of every epoch.
-    pub evaluate_every: u64,
-}
-
-/// Why a run cannot be planned or must end.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PlanError {
-    /// The network does not fit.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The data cannot be cut as asked.
-    #[error(transparent)]
-    Partition(#[from] PartitionError),
-    /// A weight system could not be solved.
-    #[error("step {step}: {source}")]
-    Solve {
-        /// The step, from 0.
-        step: u64,
-        /// What went wrong.
-        source: SolveError,
-    },
-    /// A job that does not fit the network.
-    #[error(transparent)]
-    Job(#[from] ConversionError),
-    /// A parameter outside its range.
-    #[error("{field} is {value}: it must be {range}")]
-    Parameter {
-        /// The parameter.
-        field: &'static str,
-        /// Its value.
-        value: f64,
-        /// What is allowed.
-        range: &'static str,
-    },
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +70,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`]
     pub fn new(run: RunPlan, partition: Partition) -> Result<Self, PlanError> {
-        check(&run)?;
+        run.check()?;
         let spec = &run.spec;
         let network = spec.resolve()?;
         let batch = spec.batch_per_shard;
@@ -395,73 +347,4 @@ impl Plan {
             evaluations: self.evaluations.clone(),
         }
     }
-}
-
-/// Every number has its range; a run that would only fail or diverge later is refused now.
-fn check(run: &RunPlan) -> Result<(), PlanError> {
-    let wrong = |field, value: f64, range| {
-        Err(PlanError::Parameter {
-            field,
-            value,
-            range,
-        })
-    };
-    for (field, value) in [
-        ("schedule.epochs", run.epochs),
-        ("schedule.gram-every", run.gram_every),
-    ] {
-        if value == 0 {
-            return wrong(field, 0.0, "at least 1");
-        }
-    }
-    let (step, update) = (&run.spec.step, &run.update);
-    for (field, value) in [
-        ("schedule.beta", step.beta),
-        ("schedule.gamma", step.gamma),
-        ("schedule.beta-output", step.beta_output),
-        ("schedule.ridge", update.ridge),
-        ("schedule.trust", update.trust),
-        ("schedule.output-rate", update.output_rate),
-    ] {
-        if !(value.is_finite() && value > 0.0) {
-            return wrong(field, value.into(), "a finite number above 0");
-        }
-    }
-    for (field, value) in [
-        ("schedule.gram-decay", update.gram_decay),
-        ("schedule.momentum", update.momentum),
-    ] {
-        if !(0.0..1.0).contains(&value) {
-            return wrong(field, value.into(), "at least 0 and below 1");
-        }
-    }
-    if !(0.0..=1.0).contains(&update.dual_decay) {
-        return wrong(
-            "schedule.dual-decay",
-            update.dual_decay.into(),
-            "between 0 and 1",
-        );
-    }
-    if !(update.dual_step.is_finite() && update.dual_step >= 0.0) {
-        return wrong(
-            "schedule.dual-step",
-            update.dual_step.into(),
-            "a finite number, 0 or more",
-        );
-    }
-    for (field, value) in [
-        ("schedule.gram-rows", step.gram_rows),
-        ("schedule.batch", run.spec.batch_per_shard),
-        ("start.images", run.spec.start_images),
-        ("start.patches", run.spec.start_patches),
-    ] {
-        if !(1..=1 << 20).contains(&value) {
-            return wrong(
-                field,
-                value as f64,
-                "at least 1 per shard and at most 1048576",
-            );
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! The start of a run: He's weights at once, or k-means kernels stage by stage, each iteration one round.
 
-use lagrange_core::network::{Network, Weights};
+use lagrange_core::network::Network;
 use lagrange_core::start::{centroids_from, he, plain_kernels, scaled_kernels};
+use lagrange_core::weights::Weights;
 use lagrange_protocol::Job;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};

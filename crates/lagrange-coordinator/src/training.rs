@@ -7,9 +7,10 @@
 //! * **ended**: with an [`Outcome`] or a [`TrainingError`]; every later event is ignored.
 
 use crate::membership::{Membership, WorkerId};
-use crate::plan::{Outcome, Plan, PlanError};
+use crate::plan::{Outcome, Plan};
 use crate::report::Report;
 use crate::round::{Receipt, Round};
+use crate::run_plan::PlanError;
 use lagrange_core::tree::cover;
 use lagrange_protocol::{Job, Payload, Reply, WorkHeader};
 

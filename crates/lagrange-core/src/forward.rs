@@ -1,7 +1,8 @@
 //! The forward pass of a block of samples, keeping what the rest of a step reuses.
 
 use crate::equations::{matrix, matrix_mut};
-use crate::network::{Network, Weights};
+use crate::network::Network;
+use crate::weights::Weights;
 use crate::{pooling, toeplitz};
 use ndarray::ArrayView2;
 

@@ -17,6 +17,7 @@ pub mod solver;
 pub mod start;
 pub mod toeplitz;
 pub mod tree;
+pub mod weights;
 
 // Links the BLAS and LAPACK that `ndarray`'s products call.
 extern crate ndarray_linalg as _;

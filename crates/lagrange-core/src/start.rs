@@ -5,8 +5,9 @@
 //! lives on the workers.
 
 use crate::forward::Forward;
-use crate::network::{Network, Stage, Weights};
+use crate::network::{Network, Stage};
 use crate::random::{Purpose, stream};
+use crate::weights::Weights;
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::RngExt as _;
 use rand_distr::{Distribution as _, StandardNormal};

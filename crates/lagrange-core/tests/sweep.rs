@@ -4,11 +4,12 @@
 use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
-use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec, Weights};
+use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
 use lagrange_core::random::{Purpose, stream};
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput, StepParams};
 use lagrange_core::start::he;
+use lagrange_core::weights::Weights;
 use proptest::prelude::*;
 
 const SAMPLES: usize = 3;

@@ -3,11 +3,12 @@
 use crate::store::{Shard, ShardStore, StoreError};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::forward::Forward;
-use lagrange_core::network::{Network, Weights};
+use lagrange_core::network::Network;
 use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput};
 use lagrange_core::solver::SolveError;
 use lagrange_core::start::{cluster_sums, moment_sums, patch_sample, seed_sums};
 use lagrange_core::tree::{Node, PartialSums, add_into};
+use lagrange_core::weights::Weights;
 use lagrange_core::{activation::Exact, equations::matrix};
 use lagrange_data::{ShardData, normalise};
 use lagrange_protocol::{
@@ -206,15 +207,7 @@ impl Compute {
         match context.job {
             Job::Step { step, gram } => {
                 part.rows = vec![0.0; shape.rows_out];
-                part.scalars = self.step(
-                    context,
-                    (step, gram),
-                    index,
-                    &shard,
-                    rows,
-                    &mut part.sums,
-                    &mut part.rows,
-                )?;
+                self.step(context, (step, gram), (index, &shard), rows, &mut part)?;
             }
             Job::Evaluate { split } => {
                 part.scalars = self
@@ -250,23 +243,21 @@ impl Compute {
         Ok(part)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn step(
         &self,
         context: &Context<'_>,
         (step, gram): (u64, bool),
-        index: u32,
-        shard: &Shard,
+        (index, shard): (u32, &Shard),
         multipliers: &[f32],
-        sums: &mut [f32],
-        residuals: &mut [f32],
-    ) -> Result<Vec<f64>, ComputeError> {
+        part: &mut Part,
+    ) -> Result<(), ComputeError> {
         let positions: Vec<u32> = {
             let mut order = shard.order.lock().unwrap_or_else(PoisonError::into_inner);
             order.positions(step).to_vec()
         };
         self.with_scratch(|scratch| {
-            self.load(scratch, &shard.train, positions.iter().map(|&p| p as usize));
+            let samples = positions.iter().map(|&position| position as usize);
+            self.load(scratch, &shard.train, samples);
             let input = StepInput {
                 weights: &context.weights,
                 images: &scratch.images,
@@ -275,11 +266,13 @@ impl Compute {
                 exact: &context.exact,
                 key: (self.spec.seed, index.into(), step),
             };
+            let output = StepOutput {
+                sums: &mut part.sums,
+                residuals: &mut part.rows,
+            };
             let layout = &self.layouts[usize::from(gram)];
-            let scalars = scratch
-                .step
-                .run(layout, &input, StepOutput { sums, residuals })?;
-            Ok(scalars.to_row())
+            part.scalars = scratch.step.run(layout, &input, output)?.to_row();
+            Ok(())
         })
     }
 

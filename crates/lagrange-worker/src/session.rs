@@ -124,9 +124,9 @@ pub async fn run(
         channel = connect(&options) => channel?,
         () = &mut stop => return Ok(()),
     };
-    let session = Session::open(&options, channel, dataset, hash, architecture).await?;
+    let (session, incoming) = Session::open(&options, channel, dataset, hash, architecture).await?;
     tokio::select! {
-        result = session.serve() => result,
+        result = session.serve(incoming) => result,
         () = &mut stop => {
             session.send(worker_message::Kind::Leaving(v1::Leaving {}));
             tokio::time::sleep(FAREWELL).await;
@@ -191,6 +191,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
+type Incoming = Streaming<v1::CoordinatorMessage>;
+
+/// A message in progress: complete with its payload, not yet complete, or damaged.
+type Assembled = Result<Option<(WorkHeader, Vec<f32>)>, FrameError>;
+
 /// An open stream and what is needed to answer on it.
 struct Session {
     address: String,
@@ -198,7 +203,6 @@ struct Session {
     compute: Arc<Compute>,
     pool: Arc<rayon::ThreadPool>,
     outgoing: UnboundedSender<v1::WorkerMessage>,
-    incoming: tokio::sync::Mutex<Streaming<v1::CoordinatorMessage>>,
 }
 
 impl Session {
@@ -208,7 +212,7 @@ impl Session {
         dataset: Arc<Dataset>,
         hash: [u8; 32],
         architecture: String,
-    ) -> Result<Self, WorkerError> {
+    ) -> Result<(Self, Incoming), WorkerError> {
         let address = options.coordinator.clone();
         let (outgoing, stream) = unbounded_channel();
         send(
@@ -260,14 +264,14 @@ impl Session {
             }),
         );
         tracing::info!(run = %welcome.run, worker = welcome.worker_id, network = %network.describe(), "joined");
-        Ok(Self {
+        let session = Self {
             address,
             run: welcome.run,
             compute: Arc::new(Compute::new(spec, network, store)),
             pool: Arc::new(pool),
             outgoing,
-            incoming: tokio::sync::Mutex::new(incoming),
-        })
+        };
+        Ok((session, incoming))
     }
 
     fn send(&self, kind: worker_message::Kind) {
@@ -275,8 +279,7 @@ impl Session {
     }
 
     /// Takes work until the run is over.
-    async fn serve(&self) -> Result<(), WorkerError> {
-        let mut incoming = self.incoming.lock().await;
+    async fn serve(&self, mut incoming: Incoming) -> Result<(), WorkerError> {
         let mut assembler = Assembler::default();
         loop {
             let complete = match next(&mut incoming).await? {
@@ -296,12 +299,12 @@ impl Session {
         }
     }
 
-    #[allow(clippy::type_complexity)]
+    /// Starts a message of work; its payload follows in chunks, unless it has none.
     fn begin(
         &self,
         assembler: &mut Assembler<WorkHeader>,
         work: v1::Work,
-    ) -> Result<Result<Option<(WorkHeader, Vec<f32>)>, FrameError>, WorkerError> {
+    ) -> Result<Assembled, WorkerError> {
         let fault = |error: ConversionError| protocol_error(&self.address, error);
         let header = WorkHeader::try_from(work).map_err(fault)?;
         let shape = self.compute.shape(header.job).map_err(fault)?;
@@ -347,9 +350,7 @@ fn send(outgoing: &UnboundedSender<v1::WorkerMessage>, kind: worker_message::Kin
     let _ = outgoing.send(v1::WorkerMessage { kind: Some(kind) });
 }
 
-async fn next(
-    incoming: &mut Streaming<v1::CoordinatorMessage>,
-) -> Result<Option<coordinator_message::Kind>, WorkerError> {
+async fn next(incoming: &mut Incoming) -> Result<Option<coordinator_message::Kind>, WorkerError> {
     let message = incoming
         .message()
         .await

@@ -2,8 +2,9 @@
 
 use super::UpdateParams;
 use crate::equations::{EquationLayout, unpack_triangle};
-use crate::network::{Network, Weights};
+use crate::network::Network;
 use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
+use crate::weights::Weights;
 use ndarray::Array2;
 
 /// Running Gram matrix, momentum and factor of one stage.

@@ -24,7 +24,7 @@ export LAGRANGE_TRAIN_LIMIT=10000 LAGRANGE_SCHEDULE__EPOCHS=1 LAGRANGE_WORKERS=3
 log=$(mktemp)
 trap '"${compose[@]}" down --volumes >/dev/null 2>&1 || true; rm -f "$log"' EXIT
 "${compose[@]}" build >"$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
-timeout 600 "${compose[@]}" up --no-color --scale worker=3 --exit-code-from coordinator >"$log" 2>&1 \
+timeout 600 "${compose[@]}" up --no-color --scale worker=3 >"$log" 2>&1 \
     || { tail -n 40 "$log" >&2; exit 1; }
 result=$("${compose[@]}" run --rm --no-deps -T --entrypoint sh coordinator -c 'cat /data/runs/*/result.json')
 echo "$result"

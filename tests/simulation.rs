@@ -87,3 +87,36 @@ fn multipliers_are_zero_only_when_switched_off() {
     assert_eq!(multipliers(0.0), zeros);
     assert_ne!(multipliers(1.0), zeros);
 }
+
+#[test]
+fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
+    use lagrange_coordinator::{Command, Event, Plan, Training};
+    let dataset = bars(150, 40);
+    let run = small_config(5).plan(dataset.side()).expect("plan");
+    let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
+    let plan = || Plan::new(run.clone(), partition).expect("plan");
+    let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
+    let joined = || Event::Joined {
+        worker: 1,
+        threads: 1,
+    };
+    let lost = || Event::Lost {
+        worker: 1,
+        reason: "killed".to_owned(),
+    };
+
+    let mut training = Training::new("a".to_owned(), plan(), 1);
+    training.handle(joined());
+    assert!(!ended(&training.handle(Event::Interrupted)));
+    assert!(ended(&training.handle(lost())));
+
+    let mut training = Training::new("b".to_owned(), plan(), 1);
+    training.handle(joined());
+    let grace = training.handle(lost());
+    assert!(matches!(grace.last(), Some(Command::StartGrace)));
+    assert!(ended(&training.handle(Event::Interrupted)));
+    assert!(
+        training.handle(joined()).is_empty(),
+        "an ended run stays ended"
+    );
+}

@@ -131,7 +131,7 @@ impl Default for ScheduleConfig {
     fn default() -> Self {
         let update = UpdateParams::default();
         Self {
-            epochs: 3,
+            epochs: 4,
             batch: 256,
             loss: Loss::default(),
             beta: 1.0,

@@ -19,8 +19,8 @@ pub struct RunResult {
     pub seed: u64,
     /// Workers the run started with.
     pub workers: usize,
-    /// Share of test images predicted correctly.
-    pub test_accuracy: f64,
+    /// Share of test images predicted correctly; none if an interrupted run had nobody left to evaluate it.
+    pub test_accuracy: Option<f64>,
     /// Share of held-out images predicted correctly, where some were held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
@@ -116,7 +116,7 @@ impl RunResult {
             task: config.task,
             seed: config.seed,
             workers: 0,
-            test_accuracy: accuracy(Split::Test).unwrap_or(0.0),
+            test_accuracy: accuracy(Split::Test),
             validation_accuracy: accuracy(Split::Validation),
             seconds: 0.0,
             steps: outcome.steps,

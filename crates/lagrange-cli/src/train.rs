@@ -141,7 +141,10 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
         return Ok(());
     }
     let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);
-    println!("test accuracy  {}", percent(result.test_accuracy));
+    let accuracy = result
+        .test_accuracy
+        .map_or_else(|| "not evaluated".to_owned(), percent);
+    println!("test accuracy  {accuracy}");
     if let Some(accuracy) = result.validation_accuracy {
         println!("validation     {}", percent(accuracy));
     }

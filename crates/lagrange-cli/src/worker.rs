@@ -25,7 +25,7 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
     };
     let options = WorkerOptions {
         coordinator: args.connect.clone(),
-        name: format!("pid-{}", std::process::id()),
+        name: name(),
         threads: args.threads.map_or(cores, usize::from),
         source: DataSource::Files(args.data_dir.clone()),
         insist,
@@ -39,4 +39,10 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         lagrange_worker::run(options, interrupted()).await?;
     }
     Ok(())
+}
+
+/// Host and process: in containers every process has the same number.
+fn name() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
+    format!("{host}-{}", std::process::id())
 }

@@ -316,6 +316,12 @@ impl Plan {
         }
     }
 
+    /// Whether [`Plan::interrupt`] cut the run short.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     /// The network trained.
     #[must_use]
     pub fn network(&self) -> &Network {

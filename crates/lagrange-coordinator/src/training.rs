@@ -164,7 +164,7 @@ impl Training {
             Event::Lost { worker, reason } => self.lost(worker, reason, &mut commands),
             Event::Failed { worker, message } => Err(TrainingError::Worker { worker, message }),
             Event::GraceOver => self.grace_over(),
-            Event::Interrupted => self.interrupted(),
+            Event::Interrupted => self.interrupted(&mut commands),
         };
         match result {
             Ok(()) => {}
@@ -236,7 +236,9 @@ impl Training {
             self.unassigned.extend(round.take_back(worker));
             self.unassigned.sort_unstable();
         }
-        if self.members.is_empty() && self.started {
+        if self.members.is_empty() && self.plan.is_interrupted() {
+            self.end_with_what_there_is(commands);
+        } else if self.members.is_empty() && self.started {
             commands.push(Command::StartGrace);
         } else {
             self.hand_out(commands);
@@ -259,12 +261,21 @@ impl Training {
         Ok(())
     }
 
-    fn interrupted(&mut self) -> Result<(), TrainingError> {
+    fn interrupted(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
         if !self.started {
             return Err(TrainingError::InterruptedEarly);
         }
         self.plan.interrupt();
+        if self.members.is_empty() {
+            self.end_with_what_there_is(commands);
+        }
         Ok(())
+    }
+
+    /// An interrupted run does not wait for workers to evaluate it.
+    fn end_with_what_there_is(&mut self, commands: &mut Vec<Command>) {
+        let outcome = Box::new(self.plan.outcome());
+        self.end(Ok(outcome), commands);
     }
 
     fn complete_round(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
@@ -279,8 +290,7 @@ impl Training {
 
     fn next_round(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
         let Some((job, shape)) = self.plan.next_job()? else {
-            let outcome = Box::new(self.plan.outcome());
-            self.end(Ok(outcome), commands);
+            self.end_with_what_there_is(commands);
             return Ok(());
         };
         let shards = self.plan.shards();

@@ -58,7 +58,7 @@ impl StepParams {
 /// | `ridge` | 0.1 | added to the Gram diagonal, relative to its mean | > 0 |
 /// | `gram_decay` | 0.8 | what a refresh keeps of the running Gram matrix | 0..1 |
 /// | `momentum` | 0.8 | what a step keeps of the summed cross moments | 0..1 |
-/// | `trust` | 0.03 | relative change of a hidden stage's outputs in one step | > 0 |
+/// | `trust` | 0.02 | relative change of a hidden stage's outputs in one step | > 0 |
 /// | `output_rate` | 0.1 | share of the last stage's least-squares step taken | > 0 |
 /// | `dual_step` | 1 | share of beta_L (z_L - m_L) added to the multipliers; 0 switches them off | >= 0 |
 /// | `dual_decay` | 0.5 | what an update keeps of the multipliers | 0..=1 |
@@ -86,7 +86,7 @@ impl Default for UpdateParams {
             ridge: 0.1,
             gram_decay: 0.8,
             momentum: 0.8,
-            trust: 0.03,
+            trust: 0.02,
             output_rate: 0.1,
             dual_step: 1.0,
             dual_decay: 0.5,

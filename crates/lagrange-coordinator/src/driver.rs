@@ -20,10 +20,10 @@ pub struct Observed {
     pub bytes_sent: u64,
     /// Bytes received from workers so far.
     pub bytes_received: u64,
-    /// Seconds of this round spent waiting for workers.
+    /// Seconds since the last report spent waiting for workers.
     pub wait_seconds: f64,
-    /// Seconds of this round spent reducing and solving.
-    pub solve_seconds: f64,
+    /// Seconds since the last report spent reducing, solving and framing.
+    pub work_seconds: f64,
     /// What happened.
     #[serde(flatten)]
     pub report: Report,
@@ -46,9 +46,12 @@ impl Driver {
         let begin = Instant::now();
         let mut deadline = Some(begin + self.join_timeout);
         let mut idle_since = begin;
+        // Since the last report.
+        let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
         loop {
             let event = next_event(events, deadline);
-            let busy_since = Instant::now();
+            let mut busy_since = Instant::now();
+            waited += busy_since - idle_since;
             if matches!(event, Event::GraceOver) {
                 deadline = None;
             }
@@ -65,13 +68,15 @@ impl Driver {
                     Command::Drop { worker, reason } => self.drop_worker(worker, &reason),
                     Command::Report(report) => {
                         let now = Instant::now();
+                        worked += now - busy_since;
+                        busy_since = now;
                         // Nobody listening is no reason to stop training.
                         let _ = self.observer.send(Observed {
                             seconds: (now - begin).as_secs_f64(),
                             bytes_sent: self.ledger.sent(),
                             bytes_received: self.ledger.received(),
-                            wait_seconds: (busy_since - idle_since).as_secs_f64(),
-                            solve_seconds: (now - busy_since).as_secs_f64(),
+                            wait_seconds: std::mem::take(&mut waited).as_secs_f64(),
+                            work_seconds: std::mem::take(&mut worked).as_secs_f64(),
                             report,
                         });
                     }
@@ -81,6 +86,7 @@ impl Driver {
                 }
             }
             idle_since = Instant::now();
+            worked += idle_since - busy_since;
         }
     }
 

@@ -209,3 +209,109 @@ pub fn plain_kernels(centroids: &Array2<f32>) -> Array2<f32> {
         .assign(&centroids.t());
     matrix
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{NetworkSpec, Shape};
+
+    fn network() -> Network {
+        let input = Shape {
+            height: 28,
+            width: 28,
+            channels: 1,
+        };
+        Network::resolve(&NetworkSpec::default(), input, 10).expect("default")
+    }
+
+    #[test]
+    fn he_kernels_have_their_deviation_and_no_bias() {
+        let network = network();
+        let weights = he(&network, 1);
+        for (index, stage) in network.stages().iter().enumerate() {
+            let matrix = weights.stage(index);
+            let kernels = matrix.slice(ndarray::s![..stage.patch(), ..]);
+            let expected = (2.0 / stage.patch() as f32).sqrt()
+                * if index == 2 { LAST_STAGE_SCALE } else { 1.0 };
+            let deviation = kernels.mapv(|w| w * w).mean().expect("values").sqrt();
+            assert!((deviation / expected - 1.0).abs() < 0.1, "stage {index}");
+            assert!(matrix.row(stage.patch()).iter().all(|&b| b == 0.0));
+        }
+    }
+
+    #[test]
+    fn lloyd_iterations_over_shards_find_separate_directions() {
+        // Two shards of patches scattered about three directions; seeds come from both shards.
+        let directions = [[1.0f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let shard = |shard: usize| {
+            let mut random = stream(5, Purpose::Patches, shard as u64, 0);
+            Array2::from_shape_fn((60, 3), |(i, j)| {
+                directions[(i + 2 * shard) % 3][j] + random.random_range(-0.1..0.1)
+            })
+        };
+        let shards = [shard(0), shard(1)];
+        let sum_over = |sums: &dyn Fn(usize, &mut [f32]), length| {
+            let mut total = vec![0.0f32; length];
+            for shard in 0..2 {
+                let mut part = vec![f32::NAN; length];
+                sums(shard, &mut part);
+                crate::tree::add_into(&mut total, &part);
+            }
+            total
+        };
+        let seeds = sum_over(&|s, part| seed_sums(shards[s].view(), 3, s, 2, part), 9);
+        let mut centroids = Array2::from_shape_vec((3, 3), seeds).expect("shape");
+        assert_eq!(centroids.row(1), shards[1].row(0));
+        for _ in 0..5 {
+            let sums = sum_over(
+                &|s, part| cluster_sums(shards[s].view(), centroids.view(), part),
+                12,
+            );
+            assert_eq!(sums[9..].iter().sum::<f32>(), 120.0);
+            centroids = centroids_from(&sums, &centroids);
+        }
+        let products = centroids.dot(&centroids.t());
+        for ((i, j), product) in products.indexed_iter() {
+            assert!((product - f32::from(i == j)).abs() < 0.1, "{products}");
+        }
+    }
+
+    #[test]
+    fn scaled_kernels_have_outputs_of_unit_deviation() {
+        let network = network();
+        let stage = &network.stages()[0];
+        let mut random = stream(5, Purpose::Patches, 0, 0);
+        let images: Vec<f32> = (0..4 * 784)
+            .map(|_| random.random_range(-1.0..1.0))
+            .collect();
+        let centroids = Array2::from_shape_fn((16, 25), |(i, j)| ((i * 25 + j) % 7) as f32 - 3.0);
+        let mut weights = Weights::zeros(&network);
+        weights.set_stage(0, &plain_kernels(&centroids));
+        let mut forward = Forward::new(&network, 4);
+        let moments = |forward: &mut Forward, weights: &Weights| {
+            forward.run_through(weights, &images, 1);
+            let mut sums = vec![f32::NAN; 32];
+            moment_sums(forward, stage, 0, &mut sums);
+            sums
+        };
+        let rows = 4 * stage.rows();
+        let kernels = scaled_kernels(&centroids, &moments(&mut forward, &weights), rows);
+        weights.set_stage(0, &kernels);
+        let sums = moments(&mut forward, &weights);
+        for channel in 0..16 {
+            let mean = sums[channel] / rows as f32;
+            let deviation = (sums[16 + channel] / rows as f32 - mean * mean).sqrt();
+            assert!((deviation - 1.0).abs() < 1e-3, "{deviation}");
+        }
+    }
+
+    #[test]
+    fn flat_patches_are_no_kernels() {
+        assert!(normalise(&[0.5; 9]).is_none());
+        let patch: Vec<f32> = normalise(&[1.0, -1.0, 0.0, 0.0])
+            .expect("contrast")
+            .collect();
+        let square: f32 = patch.iter().map(|v| v * v).sum();
+        assert!((square - 1.0).abs() < 1e-6);
+    }
+}

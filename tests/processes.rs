@@ -2,7 +2,8 @@
 
 mod binary;
 
-use binary::{json, lagrange, last_json};
+use binary::{failure, json, lagrange, last_json};
+use lagrange_tests::{bars, small_config, write_idx};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -252,4 +253,36 @@ fn a_coordinator_and_workers_started_by_hand_give_the_same_bits() {
     for worker in &mut workers {
         assert!(worker.wait().expect("ends").success());
     }
+}
+
+#[test]
+fn any_idx_set_of_square_images_trains_with_its_own_network() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    write_idx(&bars(400, 100), folder.path());
+    let config = small_config(8).to_toml().expect("TOML");
+    std::fs::write(path("config.toml"), config).expect("written");
+    let data = folder.path().to_string_lossy().into_owned();
+    let (config, run_dir) = (path("config.toml"), path("run"));
+    let result = json(&[
+        "train",
+        "--json",
+        "--workers",
+        "2",
+        "--data-dir",
+        &data,
+        "--config",
+        &config,
+        "--run-dir",
+        &run_dir,
+    ]);
+    assert!(result["test_accuracy"].as_f64() > Some(0.95), "{result}");
+    let evaluation = json(&["evaluate", &run_dir, "--data-dir", &data, "--json"]);
+    assert_eq!(evaluation["test_accuracy"], result["test_accuracy"]);
+    // The embedded MNIST has another size.
+    let stderr = failure(&["evaluate", &run_dir], 1);
+    assert!(
+        stderr.contains("12x12") && stderr.contains("--data-dir"),
+        "{stderr}"
+    );
 }

@@ -5,8 +5,8 @@ use crate::store::{DataSource, ShardStore};
 use lagrange_core::network::{Network, NetworkError, NetworkSpec, Shape};
 use lagrange_data::{DataError, Dataset, PartitionError, Task, TaskError};
 use lagrange_protocol::limits::{
-    CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
-    WINDOW_BYTES,
+    CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES,
+    PROTOCOL_VERSION, WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
@@ -124,7 +124,13 @@ pub async fn run(
         channel = connect(&options) => channel?,
         () = &mut stop => return Ok(()),
     };
-    let (session, incoming) = Session::open(&options, channel, dataset, hash, architecture).await?;
+    let opening = Session::open(&options, channel, dataset, hash, architecture);
+    let (session, incoming) = tokio::select! {
+        opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening) => opened.map_err(|_| {
+            WorkerError::Lost("it accepted the connection but did not answer".to_owned())
+        })??,
+        () = &mut stop => return Ok(()),
+    };
     tokio::select! {
         result = session.serve(incoming) => result,
         () = &mut stop => {

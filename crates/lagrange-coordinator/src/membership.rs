@@ -22,11 +22,6 @@ impl Membership {
         self.workers.remove(&worker).is_some()
     }
 
-    /// Live workers, in the order in which they joined.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerId> {
-        self.workers.keys().copied()
-    }
-
     /// Number of live workers.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -52,21 +47,40 @@ impl Membership {
         let (mut before, mut start) = (0, 0);
         let mut dealt = Vec::with_capacity(self.workers.len());
         for (&worker, &threads) in &self.workers {
-            before += u64::from(threads);
+            let threads = u64::from(threads);
+            before += threads;
             // Rounded, so that equal workers differ by one shard at most.
             let end = ((2 * count * before + total) / (2 * total)).min(count) as usize;
+            let most = start + (count * threads).div_ceil(total) as usize;
+            let end = aligned(shards, end.max(start), most);
             if end > start {
                 dealt.push((worker, shards[start..end].to_vec()));
             }
-            start = end.max(start);
+            start = end;
         }
         dealt
+    }
+}
+
+/// `end` or the place behind it, whichever cuts the reduction tree at a larger subtree: fewer sums then travel. The longest run,
+/// which is what a round waits for, stays within `most`.
+fn aligned(shards: &[u32], end: usize, most: usize) -> usize {
+    let subtree = |place: usize| {
+        shards
+            .get(place)
+            .map_or(u32::MAX, |shard| shard.trailing_zeros())
+    };
+    if end < most.min(shards.len()) && subtree(end + 1) > subtree(end) {
+        end + 1
+    } else {
+        end
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lagrange_core::tree::cover;
     use proptest::prelude::*;
 
     proptest! {
@@ -81,8 +95,33 @@ mod tests {
             let total: u32 = threads.iter().sum();
             for (worker, given) in dealt {
                 let fair = shards.len() as f64 * f64::from(threads[worker as usize]) / f64::from(total);
-                prop_assert!((given.len() as f64 - fair).abs() <= 1.0, "{} of {fair}", given.len());
+                let given = given.len() as f64;
+                prop_assert!(given <= fair.ceil().max(fair + 1.0) && given >= fair - 2.0, "{given} of {fair}");
             }
+        }
+    }
+
+    #[test]
+    fn runs_end_where_the_tree_does() {
+        let shards: Vec<u32> = (0..16).collect();
+        for (workers, longest, sums) in [
+            (1, 16, 1),
+            (2, 8, 2),
+            (3, 6, 5),
+            (4, 4, 4),
+            (5, 4, 7),
+            (8, 2, 8),
+        ] {
+            let mut members = Membership::default();
+            (0..workers).for_each(|worker| members.join(worker, 1));
+            let dealt = members.deal(&shards);
+            assert_eq!(
+                dealt.iter().map(|(_, run)| run.len()).max(),
+                Some(longest),
+                "{workers} workers"
+            );
+            let nodes: usize = dealt.iter().map(|(_, run)| cover(run, 16).len()).sum();
+            assert_eq!(nodes, sums, "{workers} workers");
         }
     }
 

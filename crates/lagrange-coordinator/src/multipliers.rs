@@ -40,14 +40,6 @@ impl Multipliers {
         }
     }
 
-    /// Root mean square over all samples and outputs.
-    #[must_use]
-    pub fn rms(&self) -> f64 {
-        let values = || self.shards.iter().flatten();
-        let square: f64 = values().map(|&v| f64::from(v) * f64::from(v)).sum();
-        (square / values().count().max(1) as f64).sqrt()
-    }
-
     /// SHA-256 of all multipliers, shard by shard, as little-endian f32, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> String {
@@ -80,7 +72,6 @@ mod tests {
         assert_eq!(multipliers.gather(1, &[0, 1]), [3.0, 4.0, 1.0, 2.0]);
         assert_eq!(multipliers.gather(0, &[2]), [0.0, 0.0]);
         assert_ne!(multipliers.sha256(), before);
-        assert_eq!(multipliers.rms(), 3f64.sqrt());
     }
 
     #[test]

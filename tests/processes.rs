@@ -286,3 +286,21 @@ fn any_idx_set_of_square_images_trains_with_its_own_network() {
         "{stderr}"
     );
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_costs_the_metrics_but_not_the_model() {
+    let folder = tempfile::tempdir().expect("folder");
+    let run_dir = folder.path().join("full");
+    std::fs::create_dir(&run_dir).expect("created");
+    // Every write to this device fails as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", run_dir.join("metrics.jsonl")).expect("linked");
+    let result = json(&borrowed(&short_run(
+        folder.path(),
+        "full",
+        1,
+        &["--in-process"],
+    )));
+    assert_eq!(result["steps"], 8);
+    assert!(run_dir.join("model.safetensors").exists() && run_dir.join("result.json").exists());
+}

@@ -5,7 +5,7 @@ use crate::model::Model;
 use crate::progress::Progress;
 use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result};
-use lagrange_coordinator::{Plan, ServeOptions, Served, serve};
+use lagrange_coordinator::{Observed, Plan, ServeOptions, Served, serve};
 use lagrange_data::{Dataset, Partition};
 use lagrange_worker::{DataSource, WorkerOptions};
 use std::future::Future;
@@ -98,9 +98,9 @@ impl Coordinator {
         let (observer, reports) = channel();
         let mut progress = Progress::new(self.plan.total_steps(), self.options.quiet);
         let recorder = tokio::task::spawn_blocking(move || {
-            let recorded = record(&mut folder, &mut progress, &reports);
+            record(&mut folder, &mut progress, &reports);
             progress.finish();
-            recorded.map(|()| folder)
+            folder
         });
         let options = ServeOptions {
             run: run_name(&self.config),
@@ -115,7 +115,7 @@ impl Coordinator {
         let begin = Instant::now();
         let served = serve(listener, self.plan, self.spec, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
-        let folder = recorder.await??;
+        let folder = recorder.await?;
         finish(
             &self.config,
             &served?,
@@ -132,18 +132,16 @@ fn run_name(config: &Config) -> String {
     format!("{}-seed{}-{time}", config.task, config.seed)
 }
 
-fn record(
-    folder: &mut RunFolder,
-    progress: &mut Progress,
-    reports: &Receiver<lagrange_coordinator::Observed>,
-) -> Result<()> {
+/// Writes and shows every report. A disk that is full must not cost the run its result: the metrics end there, the run goes on.
+fn record(folder: &mut RunFolder, progress: &mut Progress, reports: &Receiver<Observed>) {
+    let mut recording = true;
     for observed in reports {
         progress.show(&observed);
-        folder
-            .record(&observed)
-            .context("metrics.jsonl cannot be written")?;
+        if recording && let Err(error) = folder.record(&observed) {
+            tracing::warn!(%error, "metrics.jsonl cannot be written; the run goes on without");
+            recording = false;
+        }
     }
-    Ok(())
 }
 
 fn finish(

@@ -84,7 +84,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Appends a line to `metrics.jsonl`.
+    /// Appends a line to `metrics.jsonl`, for readers to see at once.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -98,8 +98,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If they cannot be written.
-    pub fn finish(mut self, model: &Model, result: &RunResult) -> Result<()> {
-        self.metrics.flush()?;
+    pub fn finish(self, model: &Model, result: &RunResult) -> Result<()> {
         write_whole(&self.path.join("model.safetensors"), &model.to_bytes()?)?;
         let mut text = serde_json::to_vec_pretty(result)?;
         text.push(b'\n');

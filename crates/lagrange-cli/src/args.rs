@@ -1,6 +1,5 @@
 //! The command line.
 
-use crate::config::ConfigError;
 use clap::{Args, Parser, Subcommand};
 use lagrange_data::Task;
 use std::net::SocketAddr;
@@ -82,42 +81,6 @@ pub struct RunArgs {
     /// No progress on stderr.
     #[arg(long)]
     pub quiet: bool,
-}
-
-impl RunArgs {
-    /// Flags as configuration keys and values.
-    pub(crate) fn overrides(&self) -> Result<Vec<(String, config::Value)>, ConfigError> {
-        let mut pairs = Vec::new();
-        for text in &self.set {
-            let (key, value) = text
-                .split_once('=')
-                .filter(|(key, _)| !key.trim().is_empty())
-                .ok_or_else(|| ConfigError::BadOverride(text.clone()))?;
-            pairs.push((key.trim().to_owned(), parse(value.trim())));
-        }
-        let mut flag = |key: &str, value: Option<config::Value>| {
-            pairs.extend(value.map(|value| (key.to_owned(), value)));
-        };
-        flag("task", self.task.map(|task| task.to_string().into()));
-        flag("seed", self.seed.map(Into::into));
-        flag("schedule.epochs", self.epochs.map(Into::into));
-        flag("train-limit", self.train_limit.map(|n| (n as u64).into()));
-        flag("validation", self.validation.map(|n| (n as u64).into()));
-        Ok(pairs)
-    }
-}
-
-/// A TOML number or boolean where the text is one; text otherwise.
-fn parse(text: &str) -> config::Value {
-    if let Ok(value) = text.parse::<i64>() {
-        value.into()
-    } else if let Ok(value) = text.parse::<f64>() {
-        value.into()
-    } else if let Ok(value) = text.parse::<bool>() {
-        value.into()
-    } else {
-        text.into()
-    }
 }
 
 /// `lagrange train`

@@ -45,7 +45,7 @@ impl Progress {
                 let residuals: Vec<_> = step
                     .output_residual
                     .iter()
-                    .map(|r| format!("{r:.3}"))
+                    .map(|r| format!("{r:.1e}"))
                     .collect();
                 self.message(format!(
                     "accuracy {accuracy}  loss {:.4}  |z-Wa| {}",

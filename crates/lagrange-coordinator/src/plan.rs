@@ -9,11 +9,16 @@ use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::Network;
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::streaming::{StageReport, WeightUpdate};
+use lagrange_core::solver::SolveError;
 use lagrange_core::weights::Weights;
 use lagrange_data::{BatchOrder, Partition, Split};
 use lagrange_protocol::{Job, JobShape, Payload};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Every one of the first steps refreshes the Gram matrices, whatever `gram_every` says: one batch's sample has too few rows to
+/// tell what the next batch needs.
+const GRAM_WARM_UP: u64 = 32;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +118,7 @@ impl Plan {
         } else if self.step < self.total_steps && !self.interrupted {
             Job::Step {
                 step: self.step,
-                gram: self.step.is_multiple_of(self.run.gram_every),
+                gram: self.step < GRAM_WARM_UP || self.step.is_multiple_of(self.run.gram_every),
             }
         } else {
             return Ok(None);
@@ -189,6 +194,13 @@ impl Plan {
         total: &RoundTotal,
     ) -> Result<Report, PlanError> {
         let rate = 1.0 - step as f32 / self.total_steps as f32;
+        if !total.scalars.iter().all(|scalar| scalar.is_finite()) {
+            let source = SolveError::NotFinite {
+                stage: self.network.len() - 1,
+                quantity: "losses and residuals",
+            };
+            return Err(PlanError::Solve { step, source });
+        }
         let layout = &self.layouts[usize::from(gram)];
         let stages = self
             .update

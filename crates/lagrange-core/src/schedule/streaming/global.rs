@@ -13,6 +13,7 @@ struct StageState {
     gram: Array2<f32>,
     velocity: Array2<f32>,
     solver: Option<GramSolver>,
+    refreshes: u16,
     /// Rows behind one summed Gram matrix, and behind one cross moment.
     gram_rows: f32,
     cross_rows: f32,
@@ -50,6 +51,7 @@ impl WeightUpdate {
                 gram: Array2::zeros((stage.unknowns(), stage.unknowns())),
                 velocity: Array2::zeros((stage.unknowns(), stage.conv.channels)),
                 solver: None,
+                refreshes: 0,
                 gram_rows: if index == last { batch } else { gram_rows } as f32,
                 cross_rows: (batch * stage.rows()) as f32,
             })
@@ -126,12 +128,13 @@ impl StageState {
         if layout.has_gram() {
             let d = self.gram.nrows();
             let fresh = unpack_triangle(layout.triangle(index, sums), d, 1.0 / self.gram_rows);
-            if self.solver.is_none() {
-                self.gram = fresh;
-            } else {
-                self.gram *= params.gram_decay;
-                self.gram.scaled_add(1.0 - params.gram_decay, &fresh);
-            }
+            // A plain mean of the first ones: a decaying mean would let the first small sample dominate for long, and
+            // directions that it happened to miss would be stepped along without bound but for the ridge.
+            let seen = f32::from(self.refreshes);
+            let kept = params.gram_decay.min(seen / (seen + 1.0));
+            self.refreshes = self.refreshes.saturating_add(1);
+            self.gram *= kept;
+            self.gram.scaled_add(1.0 - kept, &fresh);
             self.solver = Some(GramSolver::factorise(
                 self.gram.view(),
                 params.ridge,

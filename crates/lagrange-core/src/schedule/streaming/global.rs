@@ -152,3 +152,105 @@ impl StageState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{NetworkSpec, Padding, Shape, StageSpec};
+    use crate::start::he;
+    use crate::toeplitz::tests::draw;
+
+    fn network() -> Network {
+        let input = Shape {
+            height: 6,
+            width: 6,
+            channels: 1,
+        };
+        let stage = StageSpec {
+            kernel: 3,
+            channels: 2,
+            padding: Padding::Valid,
+        };
+        Network::resolve(
+            &NetworkSpec {
+                stages: vec![stage],
+            },
+            input,
+            2,
+        )
+        .expect("fits")
+    }
+
+    /// Sums with the Gram matrices of random rows; `rows` batches' worth.
+    fn sums(layout: &EquationLayout, network: &Network, seeds: &[u64], scale: f32) -> Vec<f32> {
+        let mut sums = draw(9, layout.len());
+        for (index, stage) in network.stages().iter().enumerate() {
+            let d = stage.unknowns();
+            let mut gram = Array2::zeros((d, d));
+            for &seed in seeds {
+                let rows = Array2::from_shape_vec((3, d), draw(seed, 3 * d)).expect("shape");
+                gram += &rows.t().dot(&rows);
+            }
+            crate::equations::pack_triangle(
+                (gram * scale).view(),
+                layout.triangle_mut(index, &mut sums),
+            );
+        }
+        sums
+    }
+
+    fn moved(network: &Network, all_sums: &[Vec<f32>]) -> Weights {
+        let layout = EquationLayout::new(network, true);
+        let params = UpdateParams {
+            momentum: 0.0,
+            ..UpdateParams::default()
+        };
+        let mut update = WeightUpdate::new(network, params, 4, 3);
+        let mut weights = he(network, 1);
+        for sums in all_sums {
+            weights = he(network, 1);
+            update
+                .step(&layout, sums, 1.0, &mut weights)
+                .expect("solvable");
+        }
+        weights
+    }
+
+    /// One batch's rows do not span what the next batch needs: early systems must be a plain mean, not the first one slowly forgotten.
+    #[test]
+    fn the_first_gram_matrices_are_averaged() {
+        let network = network();
+        let layout = EquationLayout::new(&network, true);
+        let one_by_one = [1, 2, 3].map(|seed| sums(&layout, &network, &[seed], 1.0));
+        let at_once = [sums(&layout, &network, &[1, 2, 3], 1.0 / 3.0)];
+        let (left, right) = (moved(&network, &one_by_one), moved(&network, &at_once));
+        for (l, r) in left.as_slice().iter().zip(right.as_slice()) {
+            assert!((l - r).abs() < 1e-4 * r.abs().max(1.0), "{l} {r}");
+        }
+    }
+
+    #[test]
+    fn hidden_stages_move_by_the_trust_region_and_nothing_moves_on_bad_sums() {
+        let network = network();
+        let layout = EquationLayout::new(&network, true);
+        let params = UpdateParams::default();
+        let mut update = WeightUpdate::new(&network, params, 4, 3);
+        let mut weights = he(&network, 1);
+        let good = sums(&layout, &network, &[1], 1.0);
+        let report = update
+            .step(&layout, &good, 0.5, &mut weights)
+            .expect("solvable");
+        let relative = report[0].step_norm / report[0].weight_norm;
+        assert!((relative - 0.5 * params.trust).abs() < 1e-5, "{relative}");
+        for at in [0, layout.len() - 1] {
+            let before = weights.clone();
+            let mut bad = good.clone();
+            bad[at] = f32::NAN;
+            let error = update
+                .step(&layout, &bad, 0.5, &mut weights)
+                .expect_err("refused");
+            assert!(matches!(error, SolveError::NotFinite { .. }), "{error}");
+            assert_eq!(weights, before);
+        }
+    }
+}

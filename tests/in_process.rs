@@ -58,16 +58,21 @@ async fn the_result_has_the_same_bits_for_any_number_of_workers_and_threads() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_digits_are_learnt_from_two_thousand_images() {
-    let folder = tempfile::tempdir().expect("folder");
-    let dataset = Arc::new(Dataset::embedded().expect("embedded"));
+fn two_thousand_digits() -> Config {
     let mut config = Config {
         task: lagrange_data::Task::Digits,
         train_limit: Some(2048),
         ..Config::default()
     };
     config.schedule.epochs = 2;
+    config
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_digits_are_learnt_from_two_thousand_images() {
+    let folder = tempfile::tempdir().expect("folder");
+    let dataset = Arc::new(Dataset::embedded().expect("embedded"));
+    let config = two_thousand_digits();
     let result = train(&config, &dataset, 2, 1, folder.path()).await;
     // Linear regression on all 60,000 images reaches 86 %.
     assert!(result.test_accuracy > Some(0.93), "{result:?}");
@@ -80,12 +85,7 @@ async fn real_digits_are_learnt_from_two_thousand_images() {
 async fn the_last_stage_survives_its_first_steps_from_random_kernels() {
     let folder = tempfile::tempdir().expect("folder");
     let dataset = Arc::new(Dataset::embedded().expect("embedded"));
-    let mut config = Config {
-        task: lagrange_data::Task::Digits,
-        train_limit: Some(2048),
-        ..Config::default()
-    };
-    config.schedule.epochs = 2;
+    let mut config = two_thousand_digits();
     config.schedule.loss = lagrange_core::loss::Loss::Squared;
     config.start.kind = lagrange_coordinator::StartKind::He;
     let result = train(&config, &dataset, 2, 1, folder.path()).await;

@@ -64,6 +64,27 @@ fn bad_settings_are_named_by_field_with_the_way_out() {
         &["schedule.trust is -1", "above 0"],
     );
     one_line(
+        &failure(&["train", "--set", "augment.rotate=-3"], 1),
+        &["augment.rotate is -3", "0 to 180"],
+    );
+    one_line(
+        &failure(&["train", "--set", "schedule.solver=pseudo-inverse"], 1),
+        &["pseudo-inverse", "schedule.kind", "classic"],
+    );
+    one_line(
+        &failure(
+            &[
+                "train",
+                "--preset",
+                "taylor",
+                "--set",
+                "classic.update=step",
+            ],
+            1,
+        ),
+        &["classic.update", "output-first"],
+    );
+    one_line(
         &failure(&["train", "--train-limit", "3"], 1),
         &["16 shards of 3 training images"],
     );

@@ -19,7 +19,9 @@ use tonic::{Request, Response, Status, Streaming};
 /// A coordinator of a small run that waits for workers until the test ends.
 async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let dataset = bars(200, 20);
-    let run = small_config(4).plan(dataset.side()).expect("plan");
+    let run = small_config(4)
+        .plan(dataset.side(), dataset.train.labels.len())
+        .expect("plan");
     let spec = run.spec.clone();
     let partition = Partition::new(&dataset, 4, 0, None).expect("partition");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
@@ -112,7 +114,9 @@ async fn the_coordinator_refuses_strangers() {
 async fn a_reply_that_nobody_asked_for_ends_the_connection() {
     let (address, dataset) = coordinator().await;
     let architecture = {
-        let run = small_config(4).plan(lagrange_tests::SIDE).expect("plan");
+        let run = small_config(4)
+            .plan(lagrange_tests::SIDE, 200)
+            .expect("plan");
         run.spec.resolve().expect("network").describe()
     };
     let ready = Kind::Ready(v1::Ready { architecture });

@@ -73,7 +73,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 fn start_until_step(arguments: &[String], run_dir: &Path, step: u64) -> Child {
     let child = lagrange(&borrowed(arguments))
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
     let metrics = run_dir.join("metrics.jsonl");
@@ -158,6 +158,20 @@ fn a_killed_worker_changes_nothing() {
     let result = last_json(&output);
     assert_eq!(result["weights_sha256"], baseline["weights_sha256"]);
     assert_eq!(result["multipliers_sha256"], baseline["multipliers_sha256"]);
+}
+
+/// z and a live on the workers: with one of them they are gone, and the run says so instead of going on from something else.
+#[test]
+fn a_killed_worker_ends_a_classic_run_with_a_named_error() {
+    let folder = tempfile::tempdir().expect("folder");
+    let classic = ["--workers", "2", "--set", "schedule.kind=classic"];
+    let arguments = short_run(folder.path(), "classic", 50, &classic);
+    let child = start_until_step(&arguments, &folder.path().join("classic"), 2);
+    signal(children_of(child.id())[0], "KILL");
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("were lost with the worker"), "{stderr}");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub fn small_config(shards: usize) -> Config {
     let mut config = Config {
         network: NetworkSpec {
             stages: vec![stage(3, 4), stage(2, 6)],
+            ..NetworkSpec::default()
         },
         ..Config::default()
     };

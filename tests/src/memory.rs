@@ -31,7 +31,9 @@ pub fn run(
     faults: Faults,
     seed: u64,
 ) -> Result<Box<Outcome>, TrainingError> {
-    let run = config.plan(dataset.side()).expect("configuration");
+    let run = config
+        .plan(dataset.side(), dataset.train.labels.len())
+        .expect("configuration");
     let spec = run.spec.clone();
     let partition =
         Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("partition");

@@ -1,7 +1,11 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use crate::compare::Row;
+use crate::seeds::Seeds;
+use crate::sweep::Grid;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use lagrange_data::Task;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -38,6 +42,12 @@ pub enum Command {
     Worker(WorkerArgs),
     /// Measure a trained model: accuracy and confusion matrix.
     Evaluate(EvaluateArgs),
+    /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed forms.
+    Compare(CompareArgs),
+    /// Train settings x seeds and summarise them on held-out images; goes on where it was stopped.
+    Sweep(SweepArgs),
+    /// Train one of the systems that ADMM is compared with.
+    Baseline(BaselineArgs),
     /// Show configurations.
     Config(ConfigArgs),
 }
@@ -172,6 +182,97 @@ pub struct EvaluateArgs {
     /// Print the result as one line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lagrange compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// What the networks are asked: odd-even or digits.
+    #[arg(long, default_value_t)]
+    pub task: Task,
+    /// Seeds, for example 0..5 or 0,3,7.
+    #[arg(long, default_value = "0..5")]
+    pub seeds: Seeds,
+    /// Use only the first so many training images.
+    #[arg(long, value_name = "N")]
+    pub train_limit: Option<usize>,
+    /// One seed and 10,000 images: minutes instead of hours.
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these rows, for example streaming,adam.
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = crate::compare::named)]
+    pub only: Vec<Row>,
+    /// Folder for the table and for each run.
+    #[arg(long, value_name = "DIR", default_value = "runs/compare")]
+    pub out: PathBuf,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// End stdout with the table as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `lagrange sweep`
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The runs; needs --validation.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// A key and the values it takes; several grids are crossed.
+    #[arg(long, value_name = "KEY=V1,V2")]
+    pub grid: Vec<Grid>,
+    /// Seeds, for example 0..5 or 0,3,7.
+    #[arg(long, default_value = "0..3")]
+    pub seeds: Seeds,
+    /// Folder for the runs and the summary.
+    #[arg(long, value_name = "DIR", default_value = "runs/sweep")]
+    pub out: PathBuf,
+    /// Also report the test accuracy of the setting that was selected.
+    #[arg(long)]
+    pub report_test: bool,
+    /// Worker processes of each run [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+    /// Threads of each worker [default: cores / workers, at least 1].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// What the trainer is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaselineKind {
+    /// Back-propagation with plain SGD on one hidden stage of 16 kernels.
+    Vanilla,
+    /// Back-propagation with Adam on the configured network.
+    Adam,
+    /// Ridge regression on pixels.
+    Ridge,
+    /// Random kernels and ridge regression on the last stage.
+    RandomFilters,
+}
+
+impl std::fmt::Display for BaselineKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.to_possible_value() {
+            Some(value) => f.write_str(value.get_name()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `lagrange baseline`
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// Which one.
+    pub kind: BaselineKind,
+    /// The run: task, seed, data, network and epochs count; settings of ADMM are of no effect.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// `lagrange config`

@@ -56,7 +56,7 @@ impl Coordinator {
             .task
             .check_labels("training", &dataset.train.labels)?;
         config.task.check_labels("test", &dataset.test.labels)?;
-        let run = config.plan(dataset.side())?;
+        let run = config.plan(dataset.side(), dataset.train.labels.len())?;
         let spec = run.spec.clone();
         let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
         let plan = Plan::new(run, partition)?;

@@ -1,14 +1,21 @@
 //! The `lagrange` command as a library: everything but the process itself, so that clusters can also be run from tests.
 
 pub mod args;
+pub mod baseline;
+mod child;
 pub mod cluster;
+pub mod compare;
 pub mod config;
 mod coordinator;
 pub mod evaluate;
+mod interrupt;
 pub mod model;
 mod progress;
 pub mod run_folder;
+pub mod seeds;
 mod signals;
+pub mod statistics;
+pub mod sweep;
 mod train;
 mod worker;
 
@@ -61,6 +68,22 @@ fn run(command: &Command) -> Result<ExitCode> {
             evaluate::print(&evaluate::run(args)?, args.json)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Compare(args) => {
+            let table =
+                runtime.block_on(async { compare::run(args, signals::interrupted()).await })?;
+            compare::print(&table, &args.out, args.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Sweep(args) => {
+            let summary =
+                runtime.block_on(async { sweep::run(args, signals::interrupted()).await })?;
+            sweep::print(&summary, args.run.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Baseline(args) => {
+            baseline::print(&baseline::run(args)?, args.run.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Config(args) => {
             match &args.command {
                 ConfigCommand::Show(args) => {
@@ -69,7 +92,7 @@ fn run(command: &Command) -> Result<ExitCode> {
                 ConfigCommand::Presets => {
                     for (name, text) in config::PRESETS {
                         println!(
-                            "{name:<10} {}",
+                            "{name:<18} {}",
                             text.lines()
                                 .next()
                                 .unwrap_or_default()
@@ -106,9 +129,10 @@ fn on_one_line(error: &anyhow::Error) -> String {
 
 /// Whether the user asked to stop before there was anything to save.
 fn is_interrupt(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| matches!(cause.downcast_ref(), Some(TrainingError::InterruptedEarly)))
+    error.chain().any(|cause| {
+        cause.is::<interrupt::Interrupted>()
+            || matches!(cause.downcast_ref(), Some(TrainingError::InterruptedEarly))
+    })
 }
 
 fn start_log(filter: &str) {

@@ -53,6 +53,15 @@ impl Progress {
                     residuals.join(" ")
                 ));
             }
+            Report::Rollback {
+                step,
+                to,
+                rate_factor,
+                reason,
+            } => self.line(&format!(
+                "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
+                self.total
+            )),
             Report::Evaluation(evaluation) => {
                 self.accuracy = Some(evaluation.accuracy);
                 self.line(&format!(

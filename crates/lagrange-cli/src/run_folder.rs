@@ -28,6 +28,10 @@ pub struct RunResult {
     pub seconds: f64,
     /// Steps completed.
     pub steps: u64,
+    /// How often training diverged and was taken up again from an earlier point.
+    pub rollbacks: u32,
+    /// Equations per output that weight updates were fitted to, over all stages and steps.
+    pub equations: u64,
     /// Whether the run was asked to stop early.
     pub interrupted: bool,
     /// SHA-256 of the final weights as little-endian f32.
@@ -119,6 +123,8 @@ impl RunResult {
             validation_accuracy: accuracy(Split::Validation),
             seconds: 0.0,
             steps: outcome.steps,
+            rollbacks: outcome.rollbacks,
+            equations: outcome.equations,
             interrupted: outcome.interrupted,
             weights_sha256: outcome.weights_sha256.clone(),
             multipliers_sha256: outcome.multipliers_sha256.clone(),

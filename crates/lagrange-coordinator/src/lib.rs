@@ -3,7 +3,10 @@
 //! [`Training`] is the whole run as a state machine without sockets or clock; [`Plan`] says what a run does round by
 //! round; [`serve`] runs both behind a thin gRPC shell.
 
+mod balance;
+mod classic;
 mod driver;
+mod guard;
 mod membership;
 mod multipliers;
 mod plan;
@@ -15,6 +18,7 @@ mod service;
 mod start;
 mod training;
 
+pub use classic::{ClassicPlan, ClassicUpdate};
 pub use driver::Observed;
 pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, sha256_of};

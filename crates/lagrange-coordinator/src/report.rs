@@ -1,5 +1,9 @@
 //! What a run tells about itself while it runs: one record per event, written as JSON lines.
 
+use lagrange_core::network::{Network, Stage};
+use lagrange_core::residual::StepScalars;
+use lagrange_core::schedule::classic::StageSolve;
+use lagrange_core::schedule::streaming::{StageReport, StepParams};
 use lagrange_data::Split;
 use serde::Serialize;
 
@@ -23,6 +27,17 @@ pub enum Report {
     },
     /// A training step was completed.
     Step(Box<StepReport>),
+    /// Training diverged and was taken up again from an earlier point.
+    Rollback {
+        /// Steps completed.
+        step: u64,
+        /// Steps that had been completed at the point gone back to.
+        to: u64,
+        /// Factor of all step lengths from here on.
+        rate_factor: f32,
+        /// What gave the divergence away.
+        reason: String,
+    },
     /// A split was evaluated.
     Evaluation(Evaluation),
 }
@@ -48,10 +63,86 @@ pub struct StepReport {
     pub weight_norm: Vec<f64>,
     /// Lower bound of the condition number of each stage's weight system, from its Cholesky factor.
     pub condition: Vec<f64>,
+    /// Equations per output that each stage's solve took, where a step solves for weights.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub equations: Vec<usize>,
+    /// Rank of each of these systems.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rank: Vec<usize>,
+    /// Relative distance of each solution from that of all rows, where the step was audited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub distance: Vec<f64>,
     /// Root mean square of the multipliers of the batch.
     pub multiplier_rms: f64,
     /// Share of the step length left: 1 falls to 0 over the run.
     pub rate: f32,
+}
+
+/// What a step's report needs beside its sums.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepFacts {
+    pub(crate) step: u64,
+    pub(crate) total: u64,
+    /// Samples of the step.
+    pub(crate) samples: f64,
+    pub(crate) rate: f32,
+    /// Sum of the squares of the batch's multipliers.
+    pub(crate) multiplier_square: f64,
+    /// Whether the sweep went from the first stage to the last.
+    pub(crate) sweeps_forward: bool,
+}
+
+impl StepFacts {
+    pub(crate) fn report(
+        &self,
+        network: &Network,
+        params: &StepParams,
+        scalars: &StepScalars,
+        stages: &[StageReport],
+        solves: &[StageSolve],
+    ) -> StepReport {
+        let samples = self.samples;
+        let mean = |sums: &[f64], values: fn(&Stage) -> usize| {
+            let stages = network.stages().iter();
+            sums.iter()
+                .zip(stages)
+                .map(|(sum, stage)| (sum / (samples * values(stage) as f64)).sqrt())
+                .collect()
+        };
+        let last = network.len() - 1;
+        let beta = |index| {
+            f64::from(if index == last {
+                params.beta_output
+            } else {
+                params.beta
+            })
+        };
+        let objective = if self.sweeps_forward {
+            scalars.objective_forward(params)
+        } else {
+            scalars.objective(params)
+        };
+        StepReport {
+            step: self.step,
+            total: self.total,
+            loss: scalars.loss / samples,
+            objective: objective / samples,
+            output_residual: mean(&scalars.output, |stage| stage.conv.len()),
+            activation_residual: mean(&scalars.activation, |stage| stage.output.len()),
+            dual_residual: stages
+                .iter()
+                .enumerate()
+                .map(|(index, stage)| beta(index) * f64::from(stage.step_norm))
+                .collect(),
+            weight_norm: stages.iter().map(|s| s.weight_norm.into()).collect(),
+            condition: stages.iter().map(|s| s.condition.into()).collect(),
+            equations: solves.iter().map(|s| s.rows).collect(),
+            rank: solves.iter().map(|s| s.rank).collect(),
+            distance: solves.iter().filter_map(|s| s.distance).collect(),
+            multiplier_rms: (self.multiplier_square / (samples * network.outputs() as f64)).sqrt(),
+            rate: self.rate,
+        }
+    }
 }
 
 /// Accuracy on a split.

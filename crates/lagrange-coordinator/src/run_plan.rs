@@ -1,7 +1,9 @@
 //! What a run is asked to be, and whether that can be.
 
+use crate::classic::{ClassicPlan, ClassicUpdate};
 use crate::start::StartKind;
 use lagrange_core::network::NetworkError;
+use lagrange_core::schedule::classic::{Order, SolverKind};
 use lagrange_core::schedule::streaming::UpdateParams;
 use lagrange_core::solver::SolveError;
 use lagrange_data::PartitionError;
@@ -20,6 +22,12 @@ pub struct RunPlan {
     pub gram_every: u64,
     /// How the weights start.
     pub start: StartKind,
+    /// The last stage's penalty follows its residuals when one is so many times the other; 0 keeps it as it is.
+    pub balance: f32,
+    /// Steps before the multipliers begin to move.
+    pub warm_start: u64,
+    /// The classic schedule, or streaming.
+    pub classic: Option<ClassicPlan>,
     /// Evaluate once in so many steps; 0 means at the end of every epoch.
     pub evaluate_every: u64,
 }
@@ -41,6 +49,12 @@ pub enum PlanError {
         /// What went wrong.
         source: SolveError,
     },
+    /// A round of the other schedule.
+    #[error("a round that this run's schedule does not have")]
+    WrongRound,
+    /// Settings that exclude each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
     /// A job that does not fit the network.
     #[error(transparent)]
     Job(#[from] ConversionError),
@@ -62,6 +76,9 @@ impl RunPlan {
     /// # Errors
     /// [`PlanError::Parameter`]
     pub(crate) fn check(&self) -> Result<(), PlanError> {
+        if let Some(classic) = &self.classic {
+            check_classic(classic)?;
+        }
         let wrong = |field, value: f64, range| {
             Err(PlanError::Parameter {
                 field,
@@ -76,6 +93,16 @@ impl RunPlan {
             if value == 0 {
                 return wrong(field, 0.0, "at least 1");
             }
+        }
+        if let Some((field, value, range)) = self.spec.augment.fault() {
+            return wrong(field, value.into(), range);
+        }
+        if !(self.balance == 0.0 || (1.0..=1e6).contains(&self.balance)) {
+            return wrong(
+                "schedule.balance",
+                self.balance.into(),
+                "0 (off) or between 1 and 1000000",
+            );
         }
         let (step, update) = (&self.spec.step, &self.update);
         for (field, value) in [
@@ -128,4 +155,34 @@ impl RunPlan {
         }
         Ok(())
     }
+}
+
+fn check_classic(classic: &ClassicPlan) -> Result<(), PlanError> {
+    let sweep = &classic.sweep;
+    let wrong = |field, value: f32, range| {
+        Err(PlanError::Parameter {
+            field,
+            value: value.into(),
+            range,
+        })
+    };
+    if !(1.0..=1e4).contains(&sweep.equations) {
+        return wrong("schedule.equations", sweep.equations, "between 1 and 10000");
+    }
+    if !(0.1..=10.0).contains(&sweep.growth) {
+        return wrong("classic.growth", sweep.growth, "between 0.1 and 10");
+    }
+    if classic.update == ClassicUpdate::Step {
+        if sweep.order == Order::Taylor {
+            return Err(PlanError::Contradiction(
+                "classic.update = \"step\" moves all stages at once: it needs classic.order = \"output-first\" or \"input-first\"",
+            ));
+        }
+        if sweep.solver != SolverKind::Gram {
+            return Err(PlanError::Contradiction(
+                "classic.update = \"step\" measures steps in the Gram metric: it needs schedule.solver = \"gram\"",
+            ));
+        }
+    }
+    Ok(())
 }

@@ -179,6 +179,14 @@ impl Training {
         threads: u32,
         commands: &mut Vec<Command>,
     ) -> Result<(), TrainingError> {
+        if self.started && self.plan.is_stateful() {
+            let reason = "the classic schedule keeps z and a on its workers: nobody can join once it has begun";
+            commands.push(Command::Drop {
+                worker,
+                reason: reason.to_owned(),
+            });
+            return Ok(());
+        }
         self.members.join(worker, threads);
         commands.push(self.membership_report(format!("worker {worker} joined")));
         if self.members.len() < self.wanted && !self.started {
@@ -283,7 +291,7 @@ impl Training {
             && let Some(total) = round.into_total()
         {
             let report = self.plan.absorb(job, &total)?;
-            commands.push(Command::Report(report));
+            commands.extend(report.map(Command::Report));
         }
         self.next_round(commands)
     }
@@ -309,7 +317,7 @@ impl Training {
         if self.members.is_empty() || self.unassigned.is_empty() {
             return;
         }
-        let shared = self.plan.shared_inputs();
+        let shared = self.plan.shared_inputs(*job);
         for (worker, shards) in self.members.deal(&self.unassigned) {
             let mut payload = shared.clone();
             payload.extend(&self.plan.shard_inputs(*job, &shards));

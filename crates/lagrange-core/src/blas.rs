@@ -68,6 +68,18 @@ pub fn better_kernels() -> Option<&'static str> {
 /// # Panics
 /// If the shapes do not match or a matrix is not contiguous and row-major.
 pub fn gram_lower(rows: ArrayView2<'_, f32>, gram: &mut ArrayViewMut2<'_, f32>) {
+    syrk(rows, 0.0, gram);
+}
+
+/// As [`gram_lower`], added to what `gram` holds.
+///
+/// # Panics
+/// As [`gram_lower`].
+pub fn add_gram_lower(rows: ArrayView2<'_, f32>, gram: &mut ArrayViewMut2<'_, f32>) {
+    syrk(rows, 1.0, gram);
+}
+
+fn syrk(rows: ArrayView2<'_, f32>, kept: f32, gram: &mut ArrayViewMut2<'_, f32>) {
     let (n, d) = rows.dim();
     assert_eq!(gram.dim(), (d, d), "Gram matrix of {d} unknowns");
     let rows = rows
@@ -92,7 +104,7 @@ pub fn gram_lower(rows: ArrayView2<'_, f32>, gram: &mut ArrayViewMut2<'_, f32>) 
             1.0,
             rows.as_ptr(),
             int(d),
-            0.0,
+            kept,
             gram.as_mut_ptr(),
             int(d),
         );

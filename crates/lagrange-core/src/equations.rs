@@ -35,6 +35,12 @@ impl EquationLayout {
     /// The layout for `network`, with Gram triangles if `gram`.
     #[must_use]
     pub fn new(network: &Network, gram: bool) -> Self {
+        Self::of_stages(network, 0..network.len(), gram)
+    }
+
+    /// The layout of the sums of some stages only; the others have none.
+    #[must_use]
+    pub fn of_stages(network: &Network, stages: Range<usize>, gram: bool) -> Self {
         let mut end = 0;
         let mut take = |length: usize| {
             end += length;
@@ -43,15 +49,20 @@ impl EquationLayout {
         let mut places: Vec<Place> = network
             .stages()
             .iter()
-            .map(|stage| Place {
+            .enumerate()
+            .map(|(index, stage)| Place {
                 unknowns: stage.unknowns(),
                 outputs: stage.conv.channels,
-                cross: take(stage.weights()),
+                cross: take(if stages.contains(&index) {
+                    stage.weights()
+                } else {
+                    0
+                }),
                 triangle: 0..0,
             })
             .collect();
         if gram {
-            for place in &mut places {
+            for place in &mut places[stages] {
                 place.triangle = take(triangle_len(place.unknowns));
             }
         }

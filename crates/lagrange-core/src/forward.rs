@@ -2,8 +2,9 @@
 
 use crate::equations::{matrix, matrix_mut};
 use crate::network::Network;
+use crate::pooling::{Pooling, StaircaseUpdate};
+use crate::toeplitz;
 use crate::weights::Weights;
-use crate::{pooling, toeplitz};
 use ndarray::ArrayView2;
 
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ struct StageBuffers {
 #[derive(Debug, Clone)]
 pub struct Forward {
     network: Network,
+    pooling: Pooling,
     stages: Vec<StageBuffers>,
     capacity: usize,
     samples: usize,
@@ -37,6 +39,7 @@ impl Forward {
             .collect();
         Self {
             network: network.clone(),
+            pooling: Pooling::new(network.activation(), StaircaseUpdate::default()),
             stages,
             capacity,
             samples: 0,
@@ -90,7 +93,8 @@ impl Forward {
                 &mut matrix_mut(m, n * stage.rows(), stage.conv.channels),
             );
             if index + 1 < self.network.len() {
-                pooling::relu_maxpool(stage.conv, m, &mut here.a[..n * stage.output.len()]);
+                self.pooling
+                    .apply(stage.conv, m, &mut here.a[..n * stage.output.len()]);
             }
         }
     }

@@ -17,6 +17,12 @@ pub enum Purpose {
     Rows,
     /// Patches sampled for the k-means start. Step is the stage.
     Patches,
+    /// Movements of augmented samples. Step is the training step.
+    Augment,
+    /// Random z of a sample before its first classic step. Step is the sample's position.
+    State,
+    /// Equations drawn for the sampled solver. Step counts rounds.
+    Equations,
 }
 
 /// The random stream of `(seed, purpose, shard, step)`.

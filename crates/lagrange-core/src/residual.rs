@@ -20,6 +20,17 @@ pub struct StepScalars {
 }
 
 impl StepScalars {
+    /// Sums of nothing, for a network with `stages` stages.
+    #[must_use]
+    pub fn zeros(stages: usize) -> Self {
+        Self {
+            output: vec![0.0; stages],
+            coupling: vec![0.0; stages - 1],
+            activation: vec![0.0; stages - 1],
+            ..Self::default()
+        }
+    }
+
     /// Number of scalars of a network with `stages` stages.
     #[must_use]
     pub fn count(stages: usize) -> usize {
@@ -54,8 +65,8 @@ impl StepScalars {
         })
     }
 
-    /// The augmented objective at the updated z and a (section 2 of the design), summed over samples. Every update of a sweep
-    /// minimises it over its own block, so it never exceeds [`StepScalars::loss`].
+    /// The augmented objective at the updated z and a, summed over samples, after a sweep from the last stage to the first. Every update
+    /// minimises it over its own block, so after a forward reset it never exceeds [`StepScalars::loss`].
     #[must_use]
     pub fn objective(&self, params: &StepParams) -> f64 {
         let beta = f64::from(params.beta);
@@ -68,6 +79,20 @@ impl StepScalars {
             + self.multiplier_work
             + f64::from(params.beta_output) * last
             + beta * (hidden + first)
+            + f64::from(params.gamma) * self.activation.iter().sum::<f64>()
+    }
+
+    /// The same after a sweep from the first stage to the last, which leaves every z_l at its distance from W_l a_{l-1}.
+    #[must_use]
+    pub fn objective_forward(&self, params: &StepParams) -> f64 {
+        let (last, hidden) = match self.output.split_last() {
+            Some((last, hidden)) => (*last, hidden.iter().sum::<f64>()),
+            None => (0.0, 0.0),
+        };
+        self.loss_updated
+            + self.multiplier_work
+            + f64::from(params.beta_output) * last
+            + f64::from(params.beta) * hidden
             + f64::from(params.gamma) * self.activation.iter().sum::<f64>()
     }
 }

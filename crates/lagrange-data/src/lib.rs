@@ -2,6 +2,7 @@
 //!
 //! Pixels stay bytes, one per pixel, until a batch is normalised: a shard takes a quarter of the memory it would as f32.
 
+mod augment;
 mod dataset;
 mod idx;
 mod normalise;
@@ -9,6 +10,7 @@ mod order;
 mod shard;
 mod task;
 
+pub use augment::Augment;
 pub use dataset::{Dataset, LabelledSet};
 pub use idx::{IdxError, Images, read_images, read_labels};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};

@@ -7,9 +7,13 @@ pub const MEAN: f32 = 0.1307;
 /// Standard deviation of MNIST's training pixels, scaled to 0..1.
 pub const STANDARD_DEVIATION: f32 = 0.3081;
 
-static TABLE: LazyLock<[f32; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|pixel| (pixel as f32 / 255.0 - MEAN) / STANDARD_DEVIATION)
-});
+static TABLE: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|pixel| normalised(pixel as f32)));
+
+/// The input of a pixel of 0 to 255, or of a mean of pixels.
+pub(crate) fn normalised(pixel: f32) -> f32 {
+    (pixel / 255.0 - MEAN) / STANDARD_DEVIATION
+}
 
 /// Writes the normalised `pixels` to `inputs`.
 ///

@@ -1,6 +1,7 @@
 //! A round's work and its answer, as plain types.
 
 use crate::{ConversionError, Framed, v1};
+use lagrange_core::schedule::classic::SweepRound;
 use lagrange_core::tree::Node;
 use lagrange_data::Split;
 
@@ -29,6 +30,8 @@ pub enum Job {
         /// Whether it refreshes the Gram matrices.
         gram: bool,
     },
+    /// A round of a classic step.
+    Sweep(SweepRound),
     /// Accuracy and loss on a split.
     Evaluate {
         /// The split.
@@ -126,6 +129,11 @@ impl From<Job> for v1::Job {
             Job::Cluster { stage } => Kind::Cluster(stage_job(stage)),
             Job::Moments { stage } => Kind::Moments(stage_job(stage)),
             Job::Step { step, gram } => Kind::Step(v1::StepJob { step, gram }),
+            Job::Sweep(round) => Kind::Sweep(v1::SweepJob {
+                step: round.step,
+                stage: round.stage as u32,
+                audit: round.audit,
+            }),
             Job::Evaluate { split } => Kind::Evaluate(v1::EvaluateJob {
                 split: match split {
                     Split::Train => v1::Split::Train,
@@ -159,6 +167,11 @@ impl TryFrom<v1::Job> for Job {
                     step: job.step,
                     gram: job.gram,
                 },
+                Kind::Sweep(job) => Self::Sweep(SweepRound {
+                    step: job.step,
+                    stage: job.stage as usize,
+                    audit: job.audit,
+                }),
                 Kind::Evaluate(job) => Self::Evaluate {
                     split: match job.split() {
                         v1::Split::Train => Split::Train,
@@ -260,6 +273,11 @@ mod tests {
                 step: 9,
                 gram: true,
             },
+            Job::Sweep(SweepRound {
+                step: 2,
+                stage: 3,
+                audit: true,
+            }),
             Job::Evaluate {
                 split: Split::Train,
             },

@@ -8,6 +8,7 @@ pub mod limits;
 mod payload;
 mod shape;
 mod spec;
+mod sweep;
 
 /// Types generated from `proto/lagrange/v1/lagrange.proto`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]

@@ -4,6 +4,7 @@ use crate::{ConversionError, Job, RunSpec};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::Network;
 use lagrange_core::residual::StepScalars;
+use lagrange_core::schedule::classic::{Order, SweepRound, rows_per_shard, sweep_layout};
 
 /// Sizes of a job's inputs and outputs, in values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +64,48 @@ impl JobShape {
             Job::Step { gram, .. } => {
                 let rows = spec.batch_per_shard * network.outputs();
                 Self {
+                    // The penalty factor follows the weights.
+                    shared: weights + 1,
                     rows_in: rows,
                     sums: EquationLayout::new(network, gram).len(),
                     scalars: StepScalars::count(network.len()),
                     rows_out: rows,
-                    ..plain
                 }
             }
+            Job::Sweep(round) => Self::of_sweep(round, spec, network)?,
             Job::Evaluate { .. } => Self {
                 scalars: 3,
                 ..plain
             },
+        })
+    }
+
+    fn of_sweep(
+        round: SweepRound,
+        spec: &RunSpec,
+        network: &Network,
+    ) -> Result<Self, ConversionError> {
+        let sweep = spec.sweep.ok_or(ConversionError::Missing("spec.sweep"))?;
+        if round.stage > network.len() || (round.stage > 0 && sweep.order != Order::Taylor) {
+            return Err(ConversionError::OutOfRange("job.stage"));
+        }
+        let residuals = if round.moves_outputs(sweep.order, network.len()) {
+            spec.batch_per_shard * network.outputs()
+        } else {
+            0
+        };
+        let equations = network.stages()[round.collects(sweep.order, network.len())]
+            .iter()
+            .map(|stage| {
+                let width = stage.unknowns() + stage.conv.channels;
+                rows_per_shard(stage, &sweep, spec.shards) * width
+            });
+        Ok(Self {
+            shared: network.weights(),
+            rows_in: residuals,
+            sums: sweep_layout(network, &sweep, round).len(),
+            scalars: StepScalars::count(network.len()),
+            rows_out: residuals + equations.sum::<usize>(),
         })
     }
 

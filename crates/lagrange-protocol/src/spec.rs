@@ -4,9 +4,13 @@ use crate::limits::MAX_SHARDS;
 use crate::{ConversionError, v1};
 use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::loss::Loss;
-use lagrange_core::network::{Network, NetworkError, NetworkSpec, Padding, Shape, StageSpec};
+use lagrange_core::network::{
+    Activation, Network, NetworkError, NetworkSpec, Padding, Shape, StageSpec,
+};
+use lagrange_core::pooling::StaircaseUpdate;
+use lagrange_core::schedule::classic::SweepParams;
 use lagrange_core::schedule::streaming::StepParams;
-use lagrange_data::Task;
+use lagrange_data::{Augment, Task};
 
 /// A run as its workers see it. Fixed for its whole length.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +33,14 @@ pub struct RunSpec {
     pub batch_per_shard: usize,
     /// Parameters of a shard's part of a step.
     pub step: StepParams,
+    /// The classic schedule, or streaming.
+    pub sweep: Option<SweepParams>,
     /// Images each shard samples for the k-means start.
     pub start_images: usize,
     /// Patches each shard samples for the k-means start.
     pub start_patches: usize,
+    /// Random movements of training images.
+    pub augment: Augment,
 }
 
 /// Largest count accepted where memory is proportional to it.
@@ -78,8 +86,20 @@ impl From<&RunSpec> for v1::RunSpec {
             side: spec.side as u32,
             batch_per_shard: spec.batch_per_shard as u32,
             step: Some(step_to_wire(&spec.step)),
+            sweep: spec.sweep.as_ref().map(crate::sweep::to_wire),
+            activation: match spec.network.activation {
+                Activation::Relu => v1::Activation::Relu,
+                Activation::Step => v1::Activation::Step,
+                Activation::QuantisedRelu => v1::Activation::QuantisedRelu,
+            }
+            .into(),
             start_images: spec.start_images as u32,
             start_patches: spec.start_patches as u32,
+            augment: Some(v1::Augment {
+                shift: spec.augment.shift,
+                rotate: spec.augment.rotate,
+                scale: spec.augment.scale,
+            }),
         }
     }
 }
@@ -105,13 +125,37 @@ impl TryFrom<v1::RunSpec> for RunSpec {
             validation: size("spec.validation", spec.validation)?,
             network: NetworkSpec {
                 stages: stages.collect::<Result<_, _>>()?,
+                activation: match v1::Activation::try_from(spec.activation) {
+                    Ok(v1::Activation::Relu) => Activation::Relu,
+                    Ok(v1::Activation::Step) => Activation::Step,
+                    Ok(v1::Activation::QuantisedRelu) => Activation::QuantisedRelu,
+                    _ => return Err(unknown("spec.activation", spec.activation)),
+                },
             },
             side: within("spec.side", spec.side, 1, 4096)?,
             batch_per_shard: within("spec.batch_per_shard", spec.batch_per_shard, 1, MAX_COUNT)?,
             step: step_from_wire(&spec.step.ok_or(ConversionError::Missing("spec.step"))?)?,
+            sweep: spec
+                .sweep
+                .as_ref()
+                .map(crate::sweep::from_wire)
+                .transpose()?,
             start_images: within("spec.start_images", spec.start_images, 1, MAX_COUNT)?,
             start_patches: within("spec.start_patches", spec.start_patches, 1, MAX_COUNT)?,
+            augment: augment_from_wire(spec.augment.unwrap_or_default())?,
         })
+    }
+}
+
+fn augment_from_wire(augment: v1::Augment) -> Result<Augment, ConversionError> {
+    let augment = Augment {
+        shift: augment.shift,
+        rotate: augment.rotate,
+        scale: augment.scale,
+    };
+    match augment.fault() {
+        Some((field, ..)) => Err(ConversionError::OutOfRange(field)),
+        None => Ok(augment),
     }
 }
 
@@ -146,6 +190,12 @@ fn step_to_wire(step: &StepParams) -> v1::StepParams {
         }
         .into(),
         gram_rows: step.gram_rows as u32,
+        equations: step.equations,
+        staircase: match step.staircase {
+            StaircaseUpdate::Dithered => v1::StaircaseUpdate::Dithered,
+            StaircaseUpdate::Exact => v1::StaircaseUpdate::Exact,
+        }
+        .into(),
     }
 }
 
@@ -168,10 +218,18 @@ fn step_from_wire(step: &v1::StepParams) -> Result<StepParams, ConversionError> 
             }
         },
         gram_rows: within("spec.step.gram_rows", step.gram_rows, 1, MAX_COUNT)?,
+        equations: not_negative("spec.step.equations", step.equations)?,
+        staircase: match step.staircase() {
+            v1::StaircaseUpdate::Dithered => StaircaseUpdate::Dithered,
+            v1::StaircaseUpdate::Exact => StaircaseUpdate::Exact,
+            v1::StaircaseUpdate::Unspecified => {
+                return Err(unknown("spec.step.staircase", step.staircase));
+            }
+        },
     })
 }
 
-fn unknown(field: &'static str, value: i32) -> ConversionError {
+pub(crate) fn unknown(field: &'static str, value: i32) -> ConversionError {
     ConversionError::UnknownValue { field, value }
 }
 
@@ -187,7 +245,15 @@ fn size(field: &'static str, value: u64) -> Result<usize, ConversionError> {
     usize::try_from(value).map_err(|_| ConversionError::OutOfRange(field))
 }
 
-fn positive(field: &'static str, value: f32) -> Result<f32, ConversionError> {
+pub(crate) fn not_negative(field: &'static str, value: f32) -> Result<f32, ConversionError> {
+    if value.is_finite() && (0.0..=1e6).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConversionError::OutOfRange(field))
+    }
+}
+
+pub(crate) fn positive(field: &'static str, value: f32) -> Result<f32, ConversionError> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {
@@ -198,6 +264,7 @@ fn positive(field: &'static str, value: f32) -> Result<f32, ConversionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
     use proptest::prelude::*;
     use prost::Message as _;
 
@@ -218,9 +285,26 @@ mod tests {
                 beta_output: 0.5,
                 activation: ActivationUpdate::Exact,
                 gram_rows: 64,
+                staircase: StaircaseUpdate::Exact,
+                equations: 0.25,
             },
+            sweep: Some(SweepParams {
+                order: Order::OutputFirst,
+                reset_every: 3,
+                fit: Fit::Updated,
+                initial: InitialState::Random,
+                solver: SolverKind::PseudoInverse,
+                equations: 2.0,
+                screen: true,
+                growth: 1.25,
+            }),
             start_images: 125,
             start_patches: 940,
+            augment: Augment {
+                shift: 1.0,
+                rotate: 5.0,
+                scale: 0.1,
+            },
         }
     }
 

@@ -5,10 +5,27 @@ use crate::args::RunArgs;
 use lagrange_data::Task;
 
 /// Presets by name.
-pub const PRESETS: [(&str, &str); 3] = [
+pub const PRESETS: [(&str, &str); 11] = [
     ("odd-even", include_str!("../../presets/odd-even.toml")),
     ("digits", include_str!("../../presets/digits.toml")),
     ("quick", include_str!("../../presets/quick.toml")),
+    (
+        "odd-even-accurate",
+        include_str!("../../presets/odd-even-accurate.toml"),
+    ),
+    (
+        "digits-accurate",
+        include_str!("../../presets/digits-accurate.toml"),
+    ),
+    ("step", include_str!("../../presets/step.toml")),
+    ("classic", include_str!("../../presets/classic.toml")),
+    ("taylor", include_str!("../../presets/taylor.toml")),
+    ("sampled", include_str!("../../presets/sampled.toml")),
+    (
+        "pseudo-inverse",
+        include_str!("../../presets/pseudo-inverse.toml"),
+    ),
+    ("seed", include_str!("../../presets/seed.toml")),
 ];
 
 /// Environment variables that are no configuration keys: flags of one command or other.
@@ -21,6 +38,11 @@ const OTHER_VARIABLES: [&str; 7] = [
     "LAGRANGE_CONNECT",
     "LAGRANGE_LOG",
 ];
+
+/// Whether an environment variable is a configuration key.
+pub(crate) fn is_configuration(name: &str) -> bool {
+    name.starts_with("LAGRANGE_") && !OTHER_VARIABLES.contains(&name)
+}
 
 impl Config {
     /// Merges all sources that `args` and the environment name.
@@ -152,7 +174,12 @@ mod tests {
                 ..RunArgs::default()
             };
             let config = merge(args, &[]).expect(name);
-            config.plan(28).expect(name).spec.resolve().expect(name);
+            config
+                .plan(28, 60_000)
+                .expect(name)
+                .spec
+                .resolve()
+                .expect(name);
             let (_file, args) = with_file(&config.to_toml().expect("serialises"));
             assert_eq!(merge(args, &[]).expect(name), config);
         }

@@ -1,15 +1,17 @@
 //! One configuration: what decides a run's result, as TOML, flags and environment alike.
 
 mod merge;
+mod schedule;
 
 pub use merge::PRESETS;
+pub(crate) use merge::is_configuration;
+pub use schedule::{ClassicConfig, ScheduleConfig, ScheduleKind};
 
-use lagrange_coordinator::{RunPlan, StartKind};
-use lagrange_core::activation::ActivationUpdate;
-use lagrange_core::loss::Loss;
+use lagrange_coordinator::{ClassicPlan, RunPlan, StartKind};
 use lagrange_core::network::NetworkSpec;
+use lagrange_core::schedule::classic::{SolverKind, SweepParams};
 use lagrange_core::schedule::streaming::{StepParams, UpdateParams};
-use lagrange_data::Task;
+use lagrange_data::{Augment, Task};
 use lagrange_protocol::RunSpec;
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +32,14 @@ pub struct Config {
     pub network: NetworkSpec,
     /// Cut of the data.
     pub data: DataConfig,
+    /// Random movements of training images.
+    pub augment: Augment,
     /// Where the weights start.
     pub start: StartConfig,
     /// How they are trained.
     pub schedule: ScheduleConfig,
+    /// What the classic schedule adds.
+    pub classic: ClassicConfig,
 }
 
 /// Cut of the data.
@@ -72,71 +78,6 @@ impl Default for StartConfig {
     }
 }
 
-/// Streaming ADMM. See `lagrange_core::schedule::streaming` for the formulas.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct ScheduleConfig {
-    /// Passes over the training data.
-    pub epochs: u64,
-    /// Samples of a step, over all shards.
-    pub batch: usize,
-    /// `squared`, `squared-hinge` or `hinge`.
-    pub loss: Loss,
-    /// Penalty of hidden output constraints z = W a.
-    pub beta: f32,
-    /// Penalty of activation constraints a = h(z).
-    pub gamma: f32,
-    /// Penalty of the last output constraint.
-    pub beta_output: f32,
-    /// `one-step` or `exact`.
-    pub activation: ActivationUpdate,
-    /// Toeplitz rows sampled for a hidden stage's Gram matrix, over all shards.
-    pub gram_rows: usize,
-    /// Steps between refreshes of the Gram matrices.
-    pub gram_every: u64,
-    /// Share of the running Gram matrix that a refresh keeps.
-    pub gram_decay: f32,
-    /// Ridge relative to the mean of the Gram diagonal.
-    pub ridge: f32,
-    /// Share of the running cross moments that a step keeps.
-    pub momentum: f32,
-    /// Relative change of a hidden stage's outputs in one step.
-    pub trust: f32,
-    /// Share of the last stage's least-squares step taken.
-    pub output_rate: f32,
-    /// Step of the multipliers relative to beta-output; 0 switches them off.
-    pub dual_step: f32,
-    /// Share of the multipliers that an update keeps.
-    pub dual_decay: f32,
-    /// Steps between evaluations; 0 evaluates after every epoch.
-    pub evaluate_every: u64,
-}
-
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        let update = UpdateParams::default();
-        Self {
-            epochs: 4,
-            batch: 256,
-            loss: Loss::default(),
-            beta: 1.0,
-            gamma: 1.0,
-            beta_output: 1.0,
-            activation: ActivationUpdate::default(),
-            gram_rows: 1024,
-            gram_every: 4,
-            gram_decay: update.gram_decay,
-            ridge: update.ridge,
-            momentum: update.momentum,
-            trust: update.trust,
-            output_rate: update.output_rate,
-            dual_step: update.dual_step,
-            dual_decay: update.dual_decay,
-            evaluate_every: 0,
-        }
-    }
-}
-
 /// Why there is no valid configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -170,6 +111,9 @@ pub enum ConfigError {
         /// Next larger multiple.
         above: usize,
     },
+    /// A setting of the other schedule.
+    #[error("{0} needs schedule.kind = \"classic\"")]
+    NeedsClassic(&'static str),
     /// A number outside its range.
     #[error("{key} = {value}: it must be between {low} and {high}")]
     OutOfRange {
@@ -185,11 +129,11 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// The run for images of `side` x `side` pixels.
+    /// The run for `images` training images of `side` x `side` pixels.
     ///
     /// # Errors
-    /// [`ConfigError`] if counts cannot be shared equally by the shards.
-    pub fn plan(&self, side: usize) -> Result<RunPlan, ConfigError> {
+    /// [`ConfigError`] if counts cannot be shared equally by the shards, or settings exclude each other.
+    pub fn plan(&self, side: usize, images: usize) -> Result<RunPlan, ConfigError> {
         let shards = self.data.shards;
         let most = lagrange_protocol::limits::MAX_SHARDS as usize;
         if !(1..=most).contains(&shards) {
@@ -213,6 +157,14 @@ impl Config {
             })
         };
         let schedule = &self.schedule;
+        let kept = images.saturating_sub(self.validation);
+        let train = self.train_limit.map_or(kept, |limit| limit.min(kept));
+        let batch_per_shard = match schedule.batch {
+            // A smaller shard than the others decides: all take an equal part.
+            0 => (train / shards).max(1),
+            batch => per_shard("schedule.batch", batch)?,
+        };
+        let classic = self.classic_plan()?;
         Ok(RunPlan {
             spec: RunSpec {
                 seed: self.seed,
@@ -222,7 +174,7 @@ impl Config {
                 validation: self.validation,
                 network: self.network.clone(),
                 side,
-                batch_per_shard: per_shard("schedule.batch", schedule.batch)?,
+                batch_per_shard,
                 step: StepParams {
                     loss: schedule.loss,
                     beta: schedule.beta,
@@ -230,7 +182,14 @@ impl Config {
                     beta_output: schedule.beta_output,
                     activation: schedule.activation,
                     gram_rows: per_shard("schedule.gram-rows", schedule.gram_rows)?,
+                    staircase: schedule.staircase,
+                    equations: match schedule.solver {
+                        SolverKind::Sampled => schedule.equations / shards as f32,
+                        _ => 0.0,
+                    },
                 },
+                sweep: classic.map(|classic| classic.sweep),
+                augment: self.augment,
                 start_images: per_shard("start.images", self.start.images)?,
                 start_patches: per_shard("start.patches", self.start.patches)?,
             },
@@ -242,12 +201,44 @@ impl Config {
                 output_rate: schedule.output_rate,
                 dual_step: schedule.dual_step,
                 dual_decay: schedule.dual_decay,
+                metric: schedule.metric,
+                hidden_step: schedule.hidden_step,
             },
+            balance: schedule.balance,
+            warm_start: schedule.warm_start,
+            classic,
             epochs: schedule.epochs,
             gram_every: schedule.gram_every,
             start: self.start.kind,
             evaluate_every: schedule.evaluate_every,
         })
+    }
+
+    fn classic_plan(&self) -> Result<Option<ClassicPlan>, ConfigError> {
+        let (schedule, classic) = (&self.schedule, &self.classic);
+        match schedule.kind {
+            ScheduleKind::Streaming if schedule.solver == SolverKind::PseudoInverse => Err(
+                ConfigError::NeedsClassic("schedule.solver = \"pseudo-inverse\""),
+            ),
+            ScheduleKind::Streaming if *classic != ClassicConfig::default() => {
+                Err(ConfigError::NeedsClassic("the section [classic]"))
+            }
+            ScheduleKind::Streaming => Ok(None),
+            ScheduleKind::Classic => Ok(Some(ClassicPlan {
+                sweep: SweepParams {
+                    order: classic.order,
+                    reset_every: classic.reset_every,
+                    fit: classic.fit,
+                    initial: classic.initial,
+                    solver: schedule.solver,
+                    equations: schedule.equations,
+                    screen: classic.screen,
+                    growth: classic.growth,
+                },
+                update: classic.update,
+                audit_every: classic.audit_every,
+            })),
+        }
     }
 
     /// The configuration as TOML.
@@ -267,7 +258,7 @@ mod tests {
     fn unequal_shares_are_refused_with_the_neighbours() {
         let mut config = Config::default();
         config.schedule.batch = 250;
-        let message = config.plan(28).expect_err("refused").to_string();
+        let message = config.plan(28, 60_000).expect_err("refused").to_string();
         assert!(message.contains("use 240 or 256"), "{message}");
     }
 }

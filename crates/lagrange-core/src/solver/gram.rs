@@ -1,8 +1,30 @@
 //! The `gram` solver: ridge least squares from the normal equations (Taylor's transpose reduction).
 
-use super::SolveError;
+use super::{Solution, SolveError, StageEquations, WeightSolver};
 use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{CholeskyInto, Diag, SolveTriangular, UPLO};
+
+/// Solves the normal equations `(G + ridge * mean(diag G) I) W = M`.
+#[derive(Debug, Clone, Copy)]
+pub struct Gram {
+    /// Ridge, relative to the mean of the diagonal.
+    pub ridge: f32,
+}
+
+impl WeightSolver for Gram {
+    fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
+        let StageEquations::Sums { gram, moment } = equations else {
+            return Err(SolveError::WrongForm { stage });
+        };
+        let solver = GramSolver::factorise(gram, self.ridge, stage)?;
+        Ok(Solution {
+            weights: solver.solve(&moment.to_owned(), stage)?,
+            rows: gram.nrows(),
+            rank: gram.nrows(),
+            condition: solver.condition().into(),
+        })
+    }
+}
 
 /// The factor of `G + ridge * mean(diag G) I`, kept as long as G stays the same.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! What the coordinator does with a step's sums: solve the correction equations and move the weights.
 
-use super::UpdateParams;
+use super::{HiddenStep, Metric, UpdateParams};
 use crate::equations::{EquationLayout, unpack_triangle};
 use crate::network::Network;
 use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
 use crate::weights::Weights;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 
 /// Running Gram matrix, momentum and factor of one stage.
 #[derive(Debug, Clone)]
@@ -39,9 +39,14 @@ pub struct WeightUpdate {
 
 impl WeightUpdate {
     /// State before the first step, for batches of `batch` samples of which every hidden stage contributes `gram_rows` rows
-    /// to its Gram matrix.
+    /// to its Gram matrix, or all of them if that is `None`.
     #[must_use]
-    pub fn new(network: &Network, params: UpdateParams, batch: usize, gram_rows: usize) -> Self {
+    pub fn new(
+        network: &Network,
+        params: UpdateParams,
+        batch: usize,
+        gram_rows: Option<usize>,
+    ) -> Self {
         let last = network.len() - 1;
         let stages = network
             .stages()
@@ -52,7 +57,10 @@ impl WeightUpdate {
                 velocity: Array2::zeros((stage.unknowns(), stage.conv.channels)),
                 solver: None,
                 refreshes: 0,
-                gram_rows: if index == last { batch } else { gram_rows } as f32,
+                gram_rows: match gram_rows {
+                    Some(rows) if index != last => rows as f32,
+                    _ => (batch * stage.rows()) as f32,
+                },
                 cross_rows: (batch * stage.rows()) as f32,
             })
             .collect();
@@ -79,14 +87,14 @@ impl WeightUpdate {
         let last = self.stages.len() - 1;
         for (index, state) in self.stages.iter_mut().enumerate() {
             state.absorb(&self.params, layout, index, sums)?;
-            let (step, condition) = state.solve(index)?;
+            let (step, condition) = state.solve(&self.params, index)?;
             let current = weights.stage(index);
             let weight_norm = gram_norm(&state.gram, current);
-            let scale = if index == last {
-                rate * self.params.output_rate
-            } else {
-                let radius = rate * self.params.trust * weight_norm;
-                trust_region_scale(&state.gram, step.view(), radius)
+            let scale = match self.params.hidden_step {
+                HiddenStep::TrustRegion if index != last => {
+                    state.trusted_scale(&self.params, current, step.view(), rate)
+                }
+                _ => rate * self.params.output_rate,
             };
             let step = step * scale;
             let step_norm = gram_norm(&state.gram, step.view());
@@ -145,11 +153,43 @@ impl StageState {
     }
 
     /// The step and the condition of its system.
-    fn solve(&self, index: usize) -> Result<(Array2<f32>, f32), SolveError> {
-        match &self.solver {
-            Some(solver) => Ok((solver.solve(&self.velocity, index)?, solver.condition())),
-            None => panic!("the first step must refresh the Gram matrices"),
+    fn solve(&self, params: &UpdateParams, index: usize) -> Result<(Array2<f32>, f32), SolveError> {
+        match (&self.solver, params.metric) {
+            (None, _) => panic!("the first step must refresh the Gram matrices"),
+            (Some(solver), Metric::Gram) => {
+                Ok((solver.solve(&self.velocity, index)?, solver.condition()))
+            }
+            (Some(_), Metric::Identity) => {
+                // On the scale of the least-squares step of uncorrelated inputs.
+                let mean = self
+                    .gram
+                    .diag()
+                    .mean()
+                    .unwrap_or(0.0)
+                    .max(f32::MIN_POSITIVE);
+                Ok((&self.velocity / mean, 1.0))
+            }
         }
+    }
+
+    /// The factor that gives `step` the length `rate * trust`, relative to `current`.
+    fn trusted_scale(
+        &self,
+        params: &UpdateParams,
+        current: ArrayView2<'_, f32>,
+        step: ArrayView2<'_, f32>,
+        rate: f32,
+    ) -> f32 {
+        let identity;
+        let metric = match params.metric {
+            Metric::Gram => &self.gram,
+            Metric::Identity => {
+                identity = Array2::eye(self.gram.nrows());
+                &identity
+            }
+        };
+        let radius = rate * params.trust * gram_norm(metric, current);
+        trust_region_scale(metric, step, radius)
     }
 }
 
@@ -174,6 +214,7 @@ mod tests {
         Network::resolve(
             &NetworkSpec {
                 stages: vec![stage],
+                ..NetworkSpec::default()
             },
             input,
             2,
@@ -205,7 +246,7 @@ mod tests {
             momentum: 0.0,
             ..UpdateParams::default()
         };
-        let mut update = WeightUpdate::new(network, params, 4, 3);
+        let mut update = WeightUpdate::new(network, params, 4, Some(3));
         let mut weights = he(network, 1);
         for sums in all_sums {
             weights = he(network, 1);
@@ -234,7 +275,7 @@ mod tests {
         let network = network();
         let layout = EquationLayout::new(&network, true);
         let params = UpdateParams::default();
-        let mut update = WeightUpdate::new(&network, params, 4, 3);
+        let mut update = WeightUpdate::new(&network, params, 4, Some(3));
         let mut weights = he(&network, 1);
         let good = sums(&layout, &network, &[1], 1.0);
         let report = update

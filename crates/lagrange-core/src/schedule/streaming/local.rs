@@ -1,19 +1,20 @@
 //! What a worker does with a step: one shard's sweep and its sums.
 
 use super::StepParams;
-use crate::activation::{ActivationUpdate, Exact, OneStep, sample_view};
+use crate::activation::{ActivationSolver, sample_view};
 use crate::blas;
-use crate::equations::{EquationLayout, matrix, matrix_mut, pack_triangle};
+use crate::equations::{EquationLayout, matrix, pack_triangle};
 use crate::forward::Forward;
-use crate::network::{Network, Stage};
-use crate::pooling;
+use crate::network::Network;
+use crate::pooling::{PoolResidual, Pooling};
 use crate::random::{Purpose, stream};
 use crate::residual::StepScalars;
-use crate::solver::SolveError;
+use crate::schedule::Outputs;
 use crate::weights::Weights;
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
 use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
 
 /// One shard's share of a batch: n samples.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +27,8 @@ pub struct StepInput<'a> {
     pub targets: &'a [f32],
     /// Multipliers of these samples, `[n, O]`.
     pub multipliers: &'a [f32],
-    /// Factors from [`LocalStep::factorise`]: one per hidden stage in exact mode, empty otherwise.
-    pub exact: &'a [Exact],
+    /// Factor of the last stage's penalty in this step.
+    pub penalty_factor: f32,
     /// Key of the row sampling: (seed, shard, step).
     pub key: (u64, u64, u64),
 }
@@ -46,13 +47,18 @@ pub struct StepOutput<'a> {
 pub struct LocalStep {
     network: Network,
     params: StepParams,
+    /// `params` with this step's penalties.
+    current: StepParams,
     forward: Forward,
+    pooling: Pooling,
     /// z_l - m_l per stage.
     corrections: Vec<Vec<f32>>,
     /// Updated activation of the hidden stage in hand.
     updated: Vec<f32>,
-    one_step: Vec<OneStep>,
+    solvers: Vec<ActivationSolver>,
+    /// Rows drawn, and their corrections.
     sample: Vec<f32>,
+    sampled_dz: Vec<f32>,
     gram: Vec<Array2<f32>>,
 }
 
@@ -62,18 +68,23 @@ impl LocalStep {
     pub fn new(network: &Network, params: StepParams, samples: usize) -> Self {
         let stages = network.stages();
         let square = |d: usize| Array2::zeros((d, d));
-        let widest = stages.iter().map(Stage::unknowns).max().unwrap_or(0);
         Self {
             network: network.clone(),
             params,
+            current: params,
             forward: Forward::new(network, samples),
+            pooling: Pooling::new(network.activation(), params.staircase),
             corrections: stages
                 .iter()
                 .map(|stage| vec![0.0; samples * stage.conv.len()])
                 .collect(),
             updated: vec![0.0; samples * stages.iter().map(|s| s.output.len()).max().unwrap_or(0)],
-            one_step: stages[1..].iter().map(OneStep::new).collect(),
-            sample: vec![0.0; params.gram_rows * widest],
+            solvers: stages[1..]
+                .iter()
+                .map(|stage| ActivationSolver::new(stage, params.activation))
+                .collect(),
+            sample: Vec::new(),
+            sampled_dz: Vec::new(),
             gram: stages
                 .iter()
                 .map(|stage| square(stage.unknowns()))
@@ -86,31 +97,7 @@ impl LocalStep {
         &mut self.forward
     }
 
-    /// The factors that exact activation updates share under `weights`; empty in one-step mode.
-    ///
-    /// # Errors
-    /// [`SolveError`] if the weights are not finite.
-    pub fn factorise(
-        network: &Network,
-        params: &StepParams,
-        weights: &Weights,
-    ) -> Result<Vec<Exact>, SolveError> {
-        if params.activation == ActivationUpdate::OneStep {
-            return Ok(Vec::new());
-        }
-        (1..network.len())
-            .map(|index| {
-                let penalty = params.activation_penalty(index + 1 == network.len());
-                let stage = &network.stages()[index];
-                Exact::factorise(stage, index, weights.stage(index), penalty)
-            })
-            .collect()
-    }
-
     /// One shard's sweep: forward pass, z_L, then a_l and z_l backwards, then the equations' sums.
-    ///
-    /// # Errors
-    /// [`SolveError`] if an exact activation update fails.
     ///
     /// # Panics
     /// If a slice does not have the length its documentation gives.
@@ -119,24 +106,20 @@ impl LocalStep {
         layout: &EquationLayout,
         input: &StepInput<'_>,
         output: StepOutput<'_>,
-    ) -> Result<StepScalars, SolveError> {
+    ) -> StepScalars {
         let stages = self.network.len();
+        self.current.beta_output = self.params.beta_output * input.penalty_factor;
         self.forward.run(input.weights, input.images);
-        let mut scalars = StepScalars {
-            output: vec![0.0; stages],
-            coupling: vec![0.0; stages - 1],
-            activation: vec![0.0; stages - 1],
-            ..StepScalars::default()
-        };
+        let mut scalars = StepScalars::zeros(stages);
         self.update_outputs(input, output.residuals, &mut scalars);
         for index in (0..stages - 1).rev() {
-            scalars.coupling[index] = self.update_activation(index, input)?;
+            scalars.coupling[index] = self.update_activation(index, input);
             let residual = self.update_hidden_outputs(index);
             scalars.output[index] = residual.output;
             scalars.activation[index] = residual.activation;
         }
         self.sum_equations(layout, input.key, output.sums);
-        Ok(scalars)
+        scalars
     }
 
     /// The last output update: z_L by the loss's prox.
@@ -147,36 +130,21 @@ impl LocalStep {
         scalars: &mut StepScalars,
     ) {
         let last = self.network.len() - 1;
-        let StepParams {
-            loss, beta_output, ..
-        } = self.params;
-        let m = self.forward.m(last);
-        assert_eq!(m.len(), input.targets.len(), "one target per output");
-        assert_eq!(
-            m.len(),
-            input.multipliers.len(),
-            "one multiplier per output"
-        );
-        assert_eq!(m.len(), residuals.len(), "one residual per output");
-        for (i, (&m, residual)) in m.iter().zip(residuals.iter_mut()).enumerate() {
-            let (y, lambda) = (input.targets[i], input.multipliers[i]);
-            let z = loss.prox(m, y, lambda, beta_output);
-            *residual = z - m;
-            self.corrections[last][i] = z - m;
-            scalars.loss += f64::from(loss.value(m, y));
-            scalars.loss_updated += f64::from(loss.value(z, y));
-            scalars.multiplier_work += f64::from(lambda * (z - m));
-            scalars.output[last] += f64::from((z - m) * (z - m));
-        }
+        let outputs = Outputs {
+            m: self.forward.m(last),
+            targets: input.targets,
+            multipliers: input.multipliers,
+        };
+        let loss = (self.current.loss, self.current.beta_output);
+        // z_L itself is of no further use here: its buffer takes the corrections.
+        let z = &mut self.corrections[last][..outputs.m.len()];
+        outputs.update(loss, z, residuals, scalars);
+        z.copy_from_slice(residuals);
     }
 
     /// The activation update of hidden stage `index`, from the corrections of the stage that consumes it. Returns what is left
     /// of that stage's output residual.
-    fn update_activation(
-        &mut self,
-        index: usize,
-        input: &StepInput<'_>,
-    ) -> Result<f64, SolveError> {
+    fn update_activation(&mut self, index: usize, input: &StepInput<'_>) -> f64 {
         let consumer = index + 1;
         let stage = &self.network.stages()[consumer];
         let h = self.forward.a(index);
@@ -184,25 +152,22 @@ impl LocalStep {
         updated.copy_from_slice(h);
         let weights = input.weights.stage(consumer);
         let dz = &self.corrections[consumer][..self.forward.samples() * stage.conv.len()];
-        if let Some(exact) = input.exact.get(index) {
-            return exact.update(stage, weights, dz, updated);
-        }
         let penalty = self
-            .params
+            .current
             .activation_penalty(consumer + 1 == self.network.len());
         let mut remaining = 0.0;
         for (sample, a) in updated.chunks_exact_mut(stage.input.len()).enumerate() {
             let dz = sample_view(stage, dz, sample);
-            remaining += self.one_step[index].update(stage, weights, dz, penalty, a);
+            remaining += self.solvers[index].update(stage, weights, dz, penalty, a);
         }
-        Ok(remaining)
+        remaining
     }
 
     /// The output update of hidden stage `index`, from the updated activation.
-    fn update_hidden_outputs(&mut self, index: usize) -> pooling::PoolResidual {
+    fn update_hidden_outputs(&mut self, index: usize) -> PoolResidual {
         let stage = &self.network.stages()[index];
         let m = self.forward.m(index);
-        pooling::prox(
+        self.pooling.prox(
             stage.conv,
             self.params.pool_penalty(),
             m,
@@ -211,32 +176,73 @@ impl LocalStep {
         )
     }
 
-    /// S_l = T'(z - m) from every row; G_l = T'T from sampled rows (every row of the last stage).
+    /// S_l = T'(z - m) from every row; G_l = T'T from sampled rows (every row of the last stage). With sampled equations, both from those.
     fn sum_equations(&mut self, layout: &EquationLayout, key: (u64, u64, u64), sums: &mut [f32]) {
         assert_eq!(sums.len(), layout.len(), "sums of all stages");
         let (seed, shard, step) = key;
         let mut random = stream(seed, Purpose::Rows, shard, step);
-        for (index, stage) in self.network.stages().iter().enumerate() {
-            let rows = self.forward.rows(index);
-            let dz = &self.corrections[index][..rows.nrows() * stage.conv.channels];
-            let dz = matrix(dz, rows.nrows(), stage.conv.channels);
-            general_mat_mul(1.0, &rows.t(), &dz, 0.0, &mut layout.cross_mut(index, sums));
+        for index in 0..self.network.len() {
+            let drawn = self.draw_equations(index, layout.has_gram(), &mut random);
+            let stage = &self.network.stages()[index];
+            let (d, c) = (stage.unknowns(), stage.conv.channels);
+            let (all, share) = (self.forward.rows(index), self.params.equations > 0.0);
+            let sampled = matrix(&self.sample[..drawn * d], drawn, d);
+            let mut cross = layout.cross_mut(index, sums);
+            if share {
+                // Scaled up to what every row would have summed to.
+                let scale = all.nrows() as f32 / drawn as f32;
+                let dz = matrix(&self.sampled_dz[..drawn * c], drawn, c);
+                general_mat_mul(scale, &sampled.t(), &dz, 0.0, &mut cross);
+            } else {
+                let dz = &self.corrections[index][..all.nrows() * c];
+                let dz = matrix(dz, all.nrows(), c);
+                general_mat_mul(1.0, &all.t(), &dz, 0.0, &mut cross);
+            }
             if !layout.has_gram() {
                 continue;
             }
             let gram = &mut self.gram[index];
-            if index + 1 == self.network.len() {
-                blas::gram_lower(rows, &mut gram.view_mut());
+            let last = index + 1 == self.network.len();
+            if last && !share {
+                blas::gram_lower(all, &mut gram.view_mut());
             } else {
-                let sample = &mut self.sample[..self.params.gram_rows * stage.unknowns()];
-                let mut sample = matrix_mut(sample, self.params.gram_rows, stage.unknowns());
-                for mut target in sample.rows_mut() {
-                    let pick = random.random_range(0..rows.nrows() as u32);
-                    target.assign(&rows.row(pick as usize));
-                }
-                blas::gram_lower(sample.view(), &mut gram.view_mut());
+                blas::gram_lower(sampled, &mut gram.view_mut());
+            }
+            if share {
+                let wanted = if last {
+                    all.nrows()
+                } else {
+                    self.params.gram_rows
+                };
+                *gram *= wanted as f32 / drawn as f32;
             }
             pack_triangle(gram.view(), layout.triangle_mut(index, sums));
         }
+    }
+
+    /// Draws equations of stage `index` into `sample` and `sampled_dz`; returns how many.
+    fn draw_equations(&mut self, index: usize, gram: bool, random: &mut ChaCha8Rng) -> usize {
+        let stage = &self.network.stages()[index];
+        let (d, c) = (stage.unknowns(), stage.conv.channels);
+        let rows = self.forward.rows(index);
+        let share = (self.params.equations * d as f32).ceil() as usize;
+        let (count, dz) = match share {
+            0 if !gram || index + 1 == self.network.len() => (0, false),
+            0 => (self.params.gram_rows, false),
+            share => (share.min(rows.nrows()), true),
+        };
+        self.sample.resize(self.sample.len().max(count * d), 0.0);
+        self.sampled_dz
+            .resize(self.sampled_dz.len().max(count * c), 0.0);
+        for draw in 0..count {
+            let pick = random.random_range(0..rows.nrows() as u32) as usize;
+            let target = &mut self.sample[draw * d..][..d];
+            target.copy_from_slice(rows.row(pick).as_slice().unwrap_or_default());
+            if dz {
+                let from = &self.corrections[index][pick * c..][..c];
+                self.sampled_dz[draw * c..][..c].copy_from_slice(from);
+            }
+        }
+        count
     }
 }

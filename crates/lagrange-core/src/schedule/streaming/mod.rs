@@ -12,7 +12,8 @@ pub use local::{LocalStep, StepInput, StepOutput};
 
 use crate::activation::{ActivationPenalty, ActivationUpdate};
 use crate::loss::Loss;
-use crate::pooling::PoolPenalty;
+use crate::pooling::{PoolPenalty, StaircaseUpdate};
+use serde::{Deserialize, Serialize};
 
 /// What a worker must know to compute a shard's part of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,10 +30,37 @@ pub struct StepParams {
     pub activation: ActivationUpdate,
     /// Toeplitz rows each shard samples for a hidden stage's Gram matrix.
     pub gram_rows: usize,
+    /// How hidden outputs are updated behind a staircase activation.
+    pub staircase: StaircaseUpdate,
+    /// Equations that a shard draws per unknown, for Gram matrix and cross moment alike (the sampled solver); 0 takes the cross moment from every
+    /// row and the Gram matrix from `gram_rows`.
+    pub equations: f32,
+}
+
+/// In which metric weight steps are preconditioned and measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The Gram matrix: a step's length is the change of the stage's outputs.
+    #[default]
+    Gram,
+    /// The identity: the cross moment itself is the step, and lengths are those of weights.
+    Identity,
+}
+
+/// How long the step of a hidden stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HiddenStep {
+    /// `rate * trust`, relative to the weights.
+    #[default]
+    TrustRegion,
+    /// `rate * output_rate` of the least-squares step, as the last stage.
+    LeastSquares,
 }
 
 impl StepParams {
-    fn activation_penalty(&self, consumer_is_last: bool) -> ActivationPenalty {
+    pub(super) fn activation_penalty(&self, consumer_is_last: bool) -> ActivationPenalty {
         ActivationPenalty {
             beta: if consumer_is_last {
                 self.beta_output
@@ -43,7 +71,7 @@ impl StepParams {
         }
     }
 
-    fn pool_penalty(&self) -> PoolPenalty {
+    pub(super) fn pool_penalty(&self) -> PoolPenalty {
         PoolPenalty {
             gamma: self.gamma,
             beta: self.beta,
@@ -62,6 +90,8 @@ impl StepParams {
 /// | `output_rate` | 0.1 | share of the last stage's least-squares step taken | > 0 |
 /// | `dual_step` | 1 | share of beta_L (z_L - m_L) added to the multipliers; 0 switches them off | >= 0 |
 /// | `dual_decay` | 0.5 | what an update keeps of the multipliers | 0..=1 |
+/// | `metric` | Gram | metric of weight steps | |
+/// | `hidden_step` | trust region | length of hidden steps | |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpdateParams {
     /// Ridge, relative to the mean of the Gram diagonal.
@@ -78,6 +108,10 @@ pub struct UpdateParams {
     pub dual_step: f32,
     /// Decay of the multipliers.
     pub dual_decay: f32,
+    /// Metric of weight steps.
+    pub metric: Metric,
+    /// Length of hidden steps.
+    pub hidden_step: HiddenStep,
 }
 
 impl Default for UpdateParams {
@@ -90,6 +124,8 @@ impl Default for UpdateParams {
             output_rate: 0.1,
             dual_step: 1.0,
             dual_decay: 0.5,
+            metric: Metric::Gram,
+            hidden_step: HiddenStep::TrustRegion,
         }
     }
 }

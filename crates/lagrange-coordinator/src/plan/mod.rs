@@ -1,15 +1,18 @@
 //! What a run does, round by round: start, steps, evaluations. Pure: it asks for rounds and takes their totals.
 
+mod steps;
+
+use crate::balance::Balance;
+use crate::classic::ClassicSteps;
+use crate::guard::Guard;
 use crate::multipliers::{Multipliers, sha256_of};
-use crate::report::{Evaluation, Report, StepReport};
+use crate::report::{Evaluation, Report};
 use crate::round::RoundTotal;
 use crate::run_plan::{PlanError, RunPlan};
 use crate::start::{KMeansStart, begin};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::Network;
-use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::streaming::{StageReport, WeightUpdate};
-use lagrange_core::solver::SolveError;
+use lagrange_core::schedule::streaming::WeightUpdate;
 use lagrange_core::weights::Weights;
 use lagrange_data::{BatchOrder, Partition, Split};
 use lagrange_protocol::{Job, JobShape, Payload};
@@ -33,6 +36,10 @@ pub struct Outcome {
     pub multipliers_sha256: String,
     /// Steps completed.
     pub steps: u64,
+    /// How often training diverged and was taken up again from an earlier point.
+    pub rollbacks: u32,
+    /// Equations per output that weight updates were fitted to, over all stages and steps.
+    pub equations: u64,
     /// Whether it was asked to stop before its last step.
     pub interrupted: bool,
     /// The last evaluation of each split.
@@ -47,6 +54,13 @@ impl Outcome {
     }
 }
 
+/// How a run's steps are taken.
+#[derive(Debug)]
+enum Steps {
+    Streaming(Box<WeightUpdate>),
+    Classic(Box<ClassicSteps>),
+}
+
 /// A run in progress.
 #[derive(Debug)]
 pub struct Plan {
@@ -54,7 +68,9 @@ pub struct Plan {
     network: Network,
     partition: Partition,
     weights: Weights,
-    update: WeightUpdate,
+    steps: Steps,
+    guard: Guard,
+    balance: Balance,
     multipliers: Multipliers,
     orders: Vec<BatchOrder>,
     /// Layouts without and with Gram triangles.
@@ -66,6 +82,7 @@ pub struct Plan {
     /// Splits to evaluate before the next step.
     due: VecDeque<Split>,
     evaluations: Vec<Evaluation>,
+    equations: u64,
     interrupted: bool,
 }
 
@@ -85,7 +102,19 @@ impl Plan {
         let (weights, start) = begin(run.start, &network, spec.seed);
         let gram_rows = shards * spec.step.gram_rows;
         Ok(Self {
-            update: WeightUpdate::new(&network, run.update, shards * batch, gram_rows),
+            steps: match run.classic {
+                None => {
+                    let rows = Some(gram_rows);
+                    let update = WeightUpdate::new(&network, run.update, shards * batch, rows);
+                    Steps::Streaming(Box::new(update))
+                }
+                Some(plan) => {
+                    let steps = ClassicSteps::new(plan, &network, run.update, shards * batch);
+                    Steps::Classic(Box::new(steps))
+                }
+            },
+            guard: Guard::default(),
+            balance: Balance::new(run.balance),
             multipliers: Multipliers::zeros(lengths.clone(), network.outputs()),
             orders: lengths
                 .enumerate()
@@ -99,6 +128,7 @@ impl Plan {
             total_steps: steps_per_epoch * run.epochs,
             due: VecDeque::new(),
             evaluations: Vec::new(),
+            equations: 0,
             interrupted: false,
             network,
             partition,
@@ -116,9 +146,12 @@ impl Plan {
         } else if let Some(&split) = self.due.front() {
             Job::Evaluate { split }
         } else if self.step < self.total_steps && !self.interrupted {
-            Job::Step {
-                step: self.step,
-                gram: self.step < GRAM_WARM_UP || self.step.is_multiple_of(self.run.gram_every),
+            match &self.steps {
+                Steps::Streaming(_) => Job::Step {
+                    step: self.step,
+                    gram: self.step < GRAM_WARM_UP || self.step.is_multiple_of(self.run.gram_every),
+                },
+                Steps::Classic(steps) => Job::Sweep(steps.round(self.step)),
             }
         } else {
             return Ok(None);
@@ -127,11 +160,14 @@ impl Plan {
         Ok(Some((job, shape)))
     }
 
-    /// Inputs of the next round that all shards share: the weights, and a Lloyd iteration's centroids.
+    /// Inputs of `job` that all shards share: the weights, then a step's penalty factor, or a Lloyd iteration's centroids.
     #[must_use]
-    pub fn shared_inputs(&self) -> Payload {
+    pub fn shared_inputs(&self, job: Job) -> Payload {
         let mut payload = Payload::new();
         payload.push(Arc::<[f32]>::from(self.weights.as_slice()));
+        if matches!(job, Job::Step { .. }) {
+            payload.push([self.balance.factor()]);
+        }
         if let Some(centroids) = self.start.as_ref().and_then(KMeansStart::inputs) {
             payload.push(centroids);
         }
@@ -142,7 +178,14 @@ impl Plan {
     #[must_use]
     pub fn shard_inputs(&mut self, job: Job, shards: &[u32]) -> Payload {
         let mut payload = Payload::new();
-        if let Job::Step { step, .. } = job {
+        let step = match (job, &self.steps) {
+            (Job::Step { step, .. }, _) => Some(step),
+            (Job::Sweep(round), Steps::Classic(steps)) => {
+                steps.moves_outputs(round).then_some(round.step)
+            }
+            _ => None,
+        };
+        if let Some(step) = step {
             let mut rows = Vec::new();
             for &shard in shards {
                 let positions = self.orders[shard as usize].positions(step);
@@ -153,14 +196,15 @@ impl Plan {
         payload
     }
 
-    /// Takes the totals of `job` and moves on.
+    /// Takes the totals of `job` and moves on; what there is to tell, if anything.
     ///
     /// # Errors
     /// [`PlanError::Solve`]: training diverged; nothing was changed.
-    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Report, PlanError> {
+    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Option<Report>, PlanError> {
         match job {
-            Job::Step { step, gram } => self.absorb_step(step, gram, total),
-            Job::Evaluate { split } => Ok(self.absorb_evaluation(split, total)),
+            Job::Step { step, gram } => self.absorb_step(step, gram, total).map(Some),
+            Job::Sweep(round) => self.absorb_sweep(round, total),
+            Job::Evaluate { split } => Ok(Some(self.absorb_evaluation(split, total))),
             Job::PatchSeeds { stage } | Job::Cluster { stage } | Job::Moments { stage } => {
                 if let Some(start) = self.start.take() {
                     let samples = self.start_samples();
@@ -172,7 +216,7 @@ impl Plan {
                     Job::Cluster { .. } => "cluster",
                     _ => "moments",
                 };
-                Ok(Report::Start { stage, round })
+                Ok(Some(Report::Start { stage, round }))
             }
         }
     }
@@ -185,54 +229,6 @@ impl Plan {
                 len.min(self.run.spec.start_images)
             })
             .sum()
-    }
-
-    fn absorb_step(
-        &mut self,
-        step: u64,
-        gram: bool,
-        total: &RoundTotal,
-    ) -> Result<Report, PlanError> {
-        let rate = 1.0 - step as f32 / self.total_steps as f32;
-        if !total.scalars.iter().all(|scalar| scalar.is_finite()) {
-            let source = SolveError::NotFinite {
-                stage: self.network.len() - 1,
-                quantity: "losses and residuals",
-            };
-            return Err(PlanError::Solve { step, source });
-        }
-        let layout = &self.layouts[usize::from(gram)];
-        let stages = self
-            .update
-            .step(layout, &total.sums, rate, &mut self.weights)
-            .map_err(|source| PlanError::Solve { step, source })?;
-        let multiplier_square = self.update_multipliers(step, &total.rows);
-        self.step = step + 1;
-        if self.step == self.total_steps {
-            self.schedule_final_evaluations();
-        } else if self.step.is_multiple_of(self.evaluate_every()) {
-            self.due.push_back(self.watched_split());
-        }
-        Ok(self.step_report(total, &stages, multiplier_square, rate))
-    }
-
-    /// Moves the multipliers of the step's samples; returns the sum of their squares.
-    fn update_multipliers(&mut self, step: u64, residuals: &[Vec<f32>]) -> f64 {
-        let beta = self.run.spec.step.beta_output;
-        let mut square = 0.0;
-        for (shard, residuals) in residuals.iter().enumerate() {
-            let positions = self.orders[shard].positions(step);
-            let mut lambda = self.multipliers.gather(shard, positions);
-            self.run
-                .update
-                .update_multipliers(beta, residuals, &mut lambda);
-            self.multipliers.scatter(shard, positions, &lambda);
-            square += lambda
-                .iter()
-                .map(|&v| f64::from(v) * f64::from(v))
-                .sum::<f64>();
-        }
-        square
     }
 
     fn evaluate_every(&self) -> u64 {
@@ -257,50 +253,6 @@ impl Plan {
             self.due.push_back(Split::Validation);
         }
         self.due.push_back(Split::Test);
-    }
-
-    fn step_report(
-        &self,
-        total: &RoundTotal,
-        stages: &[StageReport],
-        multiplier_square: f64,
-        rate: f32,
-    ) -> Report {
-        let params = &self.run.spec.step;
-        let samples = (self.partition.shards() * self.run.spec.batch_per_shard) as f64;
-        let scalars = StepScalars::from_row(&total.scalars, self.network.len()).unwrap_or_default();
-        let mean = |sums: &[f64], values: fn(&lagrange_core::network::Stage) -> usize| {
-            let stages = self.network.stages().iter();
-            sums.iter()
-                .zip(stages)
-                .map(|(sum, stage)| (sum / (samples * values(stage) as f64)).sqrt())
-                .collect()
-        };
-        let last = self.network.len() - 1;
-        let beta = |index| {
-            f64::from(if index == last {
-                params.beta_output
-            } else {
-                params.beta
-            })
-        };
-        Report::Step(Box::new(StepReport {
-            step: self.step,
-            total: self.total_steps,
-            loss: scalars.loss / samples,
-            objective: scalars.objective(params) / samples,
-            output_residual: mean(&scalars.output, |stage| stage.conv.len()),
-            activation_residual: mean(&scalars.activation, |stage| stage.output.len()),
-            dual_residual: stages
-                .iter()
-                .enumerate()
-                .map(|(index, stage)| beta(index) * f64::from(stage.step_norm))
-                .collect(),
-            weight_norm: stages.iter().map(|s| s.weight_norm.into()).collect(),
-            condition: stages.iter().map(|s| s.condition.into()).collect(),
-            multiplier_rms: (multiplier_square / (samples * self.network.outputs() as f64)).sqrt(),
-            rate,
-        }))
     }
 
     fn absorb_evaluation(&mut self, split: Split, total: &RoundTotal) -> Report {
@@ -346,6 +298,12 @@ impl Plan {
         self.partition.shards() as u32
     }
 
+    /// Whether workers hold state from round to round, so that shards cannot move to others.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        matches!(&self.steps, Steps::Classic(steps) if steps.is_stateful())
+    }
+
     /// Steps of the whole run.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
@@ -361,6 +319,8 @@ impl Plan {
             multipliers_sha256: self.multipliers.sha256(),
             weights: self.weights.clone(),
             steps: self.step,
+            rollbacks: self.guard.returns(),
+            equations: self.equations,
             interrupted: self.interrupted,
             evaluations: self.evaluations.clone(),
         }

@@ -1,15 +1,19 @@
 //! From work to reply: every shard's part in parallel, then sums along the fixed tree.
 
+mod classic;
+mod scratch;
+
+use self::scratch::{Kernel, Scratch};
 use crate::store::{Shard, ShardStore, StoreError};
-use lagrange_core::equations::EquationLayout;
+use lagrange_core::equations::{EquationLayout, matrix};
 use lagrange_core::forward::Forward;
 use lagrange_core::network::Network;
-use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput};
-use lagrange_core::solver::SolveError;
+use lagrange_core::random::{Purpose, stream};
+use lagrange_core::schedule::classic::{ShardState, StateLost};
+use lagrange_core::schedule::streaming::{StepInput, StepOutput};
 use lagrange_core::start::{cluster_sums, moment_sums, patch_sample, seed_sums};
 use lagrange_core::tree::{Node, PartialSums, add_into};
 use lagrange_core::weights::Weights;
-use lagrange_core::{activation::Exact, equations::matrix};
 use lagrange_data::{ShardData, normalise};
 use lagrange_protocol::{
     ConversionError, Job, JobShape, NodeSum, Payload, ReplyHeader, RunSpec, Work,
@@ -25,12 +29,12 @@ pub enum ComputeError {
     /// The data cannot be had.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A sub-problem has no solution.
-    #[error(transparent)]
-    Solve(#[from] SolveError),
     /// The work contradicts the run.
     #[error("work that does not fit the run: {0}")]
     Misfit(String),
+    /// A classic round that does not go on from what is here.
+    #[error(transparent)]
+    StateLost(#[from] StateLost),
     /// A job that this run does not have.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -53,14 +57,6 @@ struct Part {
     rows: Vec<f32>,
 }
 
-/// Buffers of one thread.
-#[derive(Debug)]
-struct Scratch {
-    step: LocalStep,
-    images: Vec<f32>,
-    targets: Vec<f32>,
-}
-
 type StageAndShard = (usize, u32);
 
 /// Does a run's work for the shards of a store.
@@ -73,6 +69,8 @@ pub struct Compute {
     scratch: Mutex<Vec<Scratch>>,
     /// Patches of the stage whose kernels are being found. They depend on the run alone: the weights of earlier stages are settled.
     patches: Mutex<HashMap<StageAndShard, Arc<Array2<f32>>>>,
+    /// z and a of the classic schedule.
+    states: Mutex<HashMap<u32, ShardState>>,
 }
 
 impl Compute {
@@ -86,6 +84,7 @@ impl Compute {
             store,
             scratch: Mutex::default(),
             patches: Mutex::default(),
+            states: Mutex::default(),
         }
     }
 
@@ -111,10 +110,6 @@ impl Compute {
             .ok_or_else(|| ComputeError::Misfit("weights of another network".to_owned()))?;
         let context = Context {
             job: header.job,
-            exact: match header.job {
-                Job::Step { .. } => LocalStep::factorise(&self.network, &self.spec.step, &weights)?,
-                _ => Vec::new(),
-            },
             weights,
             extra,
         };
@@ -207,7 +202,11 @@ impl Compute {
         match context.job {
             Job::Step { step, gram } => {
                 part.rows = vec![0.0; shape.rows_out];
-                self.step(context, (step, gram), (index, &shard), rows, &mut part)?;
+                self.step(context, (step, gram), (index, &shard), rows, &mut part);
+            }
+            Job::Sweep(round) => {
+                part.rows = vec![0.0; shape.rows_out];
+                self.sweep(context, round, (index, &shard), rows, &mut part)?;
             }
             Job::Evaluate { split } => {
                 part.scalars = self
@@ -250,20 +249,20 @@ impl Compute {
         (index, shard): (u32, &Shard),
         multipliers: &[f32],
         part: &mut Part,
-    ) -> Result<(), ComputeError> {
+    ) {
         let positions: Vec<u32> = {
             let mut order = shard.order.lock().unwrap_or_else(PoisonError::into_inner);
             order.positions(step).to_vec()
         };
         self.with_scratch(|scratch| {
             let samples = positions.iter().map(|&position| position as usize);
-            self.load(scratch, &shard.train, samples);
+            self.load(scratch, &shard.train, samples, Some((index, step)));
             let input = StepInput {
                 weights: &context.weights,
                 images: &scratch.images,
                 targets: &scratch.targets,
                 multipliers,
-                exact: &context.exact,
+                penalty_factor: context.extra.first().copied().unwrap_or(1.0),
                 key: (self.spec.seed, index.into(), step),
             };
             let output = StepOutput {
@@ -271,19 +270,20 @@ impl Compute {
                 residuals: &mut part.rows,
             };
             let layout = &self.layouts[usize::from(gram)];
-            part.scalars = scratch.step.run(layout, &input, output)?.to_row();
-            Ok(())
-        })
+            if let Kernel::Streaming(kernel) = &mut scratch.kernel {
+                part.scalars = kernel.run(layout, &input, output).to_row();
+            }
+        });
     }
 
     /// Samples, correct predictions and summed loss of one shard of a split.
     fn evaluate(&self, context: &Context<'_>, scratch: &mut Scratch, data: &ShardData) -> Vec<f64> {
         let (mut correct, mut loss) = (0u64, 0.0f64);
-        let block = scratch.step.forward().capacity();
+        let block = scratch.kernel.forward().capacity();
         for start in (0..data.len()).step_by(block) {
             let positions = start..data.len().min(start + block);
-            self.load(scratch, data, positions.clone());
-            let forward = scratch.step.forward();
+            self.load(scratch, data, positions.clone(), None);
+            let forward = scratch.kernel.forward();
             forward.run(&context.weights, &scratch.images);
             let width = self.network.outputs();
             for (position, outputs) in positions.zip(forward.outputs().chunks_exact(width)) {
@@ -298,19 +298,30 @@ impl Compute {
         vec![data.len() as f64, correct as f64, loss]
     }
 
-    /// Normalises the samples at `positions` and writes their targets.
+    /// Normalises the samples at `positions`, moved at random if `augment` gives shard and step, and writes their targets.
     fn load(
         &self,
         scratch: &mut Scratch,
         data: &ShardData,
         positions: impl ExactSizeIterator<Item = usize>,
+        augment: Option<(u32, u64)>,
     ) {
+        let augment = augment.filter(|_| !self.spec.augment.is_none());
+        let mut random = augment
+            .map(|(shard, step)| stream(self.spec.seed, Purpose::Augment, shard.into(), step));
         let image = self.network.input().len();
         let outputs = self.network.outputs();
         scratch.images.resize(positions.len() * image, 0.0);
         scratch.targets.clear();
         for (position, inputs) in positions.zip(scratch.images.chunks_exact_mut(image)) {
-            normalise(data.image(position), inputs);
+            let pixels = data.image(position);
+            match &mut random {
+                Some(random) => self
+                    .spec
+                    .augment
+                    .apply(random, pixels, self.spec.side, inputs),
+                None => normalise(pixels, inputs),
+            }
             let label = data.label(position);
             scratch
                 .targets
@@ -363,7 +374,7 @@ impl Compute {
         let lock = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = lock().pop();
         let mut scratch = idle.unwrap_or_else(|| Scratch {
-            step: LocalStep::new(&self.network, self.spec.step, self.spec.batch_per_shard),
+            kernel: Kernel::new(&self.spec, &self.network),
             images: Vec::new(),
             targets: Vec::new(),
         });
@@ -377,7 +388,6 @@ impl Compute {
 struct Context<'a> {
     job: Job,
     weights: Weights,
-    exact: Vec<Exact>,
     /// Shared inputs behind the weights.
     extra: &'a [f32],
 }

@@ -1,29 +1,11 @@
-//! h(z) = relu(maxpool2x2(z)) and its exact prox, the output update of hidden stages.
+//! h(z) = relu(maxpool2x2(z)) and its exact prox.
 //!
-//! Arrays are channels-last, so one 2x2 window of all channels is four contiguous runs of C values: every
-//! function here walks windows and does the same branch-free arithmetic in each channel. A trailing odd row or column
-//! belongs to no window: h ignores it and the prox leaves it at m.
+//! Channels-last storage makes one 2x2 window of all channels four contiguous runs of C values: every
+//! function here walks windows and does the same branch-free arithmetic in each channel.
 
+use super::{PoolPenalty, PoolResidual, window};
 use crate::network::Shape;
 use multiversion::multiversion;
-
-/// Penalties of the hidden output update: `gamma (a - h(z))^2 + beta |z - m|^2`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PoolPenalty {
-    /// Weight of the activation constraint a = h(z).
-    pub gamma: f32,
-    /// Weight of the output constraint z = m = W a.
-    pub beta: f32,
-}
-
-/// What the prox left unsatisfied, summed over all values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct PoolResidual {
-    /// |a - h(z)|^2
-    pub activation: f64,
-    /// |z - m|^2
-    pub output: f64,
-}
 
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
@@ -35,46 +17,27 @@ fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// Offsets of the four members of window (row, column) in one sample of `conv` shape.
-#[inline(always)]
-fn window(conv: Shape, row: usize, column: usize) -> [usize; 4] {
-    let at = |y: usize, x: usize| ((2 * row + y) * conv.width + 2 * column + x) * conv.channels;
-    [at(0, 0), at(0, 1), at(1, 0), at(1, 1)]
-}
-
-/// a = h(z) for `n` samples: `z` is `[n, H, W, C]`, `a` is `[n, H/2, W/2, C]`.
-///
-/// # Panics
-/// If a length does not match.
+/// a = h(z) of one sample; see [`super::Pooling::apply`].
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-pub fn relu_maxpool(conv: Shape, z: &[f32], a: &mut [f32]) {
-    let (rows, columns, channels) = (conv.height / 2, conv.width / 2, conv.channels);
-    let pooled = rows * columns * channels;
-    assert_eq!(z.len() / conv.len(), a.len() / pooled, "samples");
-    for (z, a) in z.chunks_exact(conv.len()).zip(a.chunks_exact_mut(pooled)) {
-        for (index, a) in a.chunks_exact_mut(channels).enumerate() {
-            let [p, q, r, s] = window(conv, index / columns, index % columns)
-                .map(|start| &z[start..start + channels]);
-            for c in 0..channels {
-                a[c] = larger(larger(larger(p[c], q[c]), larger(r[c], s[c])), 0.0);
-            }
+pub(super) fn relu_maxpool(conv: Shape, z: &[f32], a: &mut [f32]) {
+    let (columns, channels) = (conv.width / 2, conv.channels);
+    for (index, a) in a.chunks_exact_mut(channels).enumerate() {
+        let [p, q, r, s] =
+            window(conv, index / columns, index % columns).map(|start| &z[start..start + channels]);
+        for c in 0..channels {
+            a[c] = larger(larger(larger(p[c], q[c]), larger(r[c], s[c])), 0.0);
         }
     }
 }
 
-/// The hidden output update of `n` samples, exact in every window:
-/// `argmin_z gamma (a - relu(max z))^2 + beta |z - m|^2`, written as the correction z - m.
-///
-/// Takes `m` `[n, H, W, C]` and the updated activation `a` `[n, H/2, W/2, C]`, writes `dz` `[n, H, W, C]`.
+/// The hidden output update of one sample, exact in every window:
+/// `argmin_z gamma (a - relu(max z))^2 + beta |z - m|^2`, written as the correction z - m; see [`super::Pooling::prox`].
 ///
 /// With m sorted s1 >= .. >= s4, the non-negative branch clips every entry above a level t to t, where t is the first
 /// `(gamma a + beta (s1 + .. + sr)) / (gamma + r beta)` that is at least s_{r+1}, not below 0; a level above s1 raises only the
 /// largest entry. The zero branch clips to 0. The cheaper branch wins.
-///
-/// # Panics
-/// If a length does not match.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-pub fn prox(
+pub(super) fn prox(
     conv: Shape,
     penalty: PoolPenalty,
     m: &[f32],
@@ -82,49 +45,37 @@ pub fn prox(
     dz: &mut [f32],
 ) -> PoolResidual {
     let (rows, columns, channels) = (conv.height / 2, conv.width / 2, conv.channels);
-    let pooled = rows * columns * channels;
-    assert_eq!(m.len(), dz.len(), "outputs and corrections");
-    assert_eq!(m.len() / conv.len(), a.len() / pooled, "samples");
-    if conv.height % 2 + conv.width % 2 > 0 {
-        dz.fill(0.0);
-    }
-    let mut residual = PoolResidual::default();
-    let samples = m
-        .chunks_exact(conv.len())
-        .zip(a.chunks_exact(pooled))
-        .zip(dz.chunks_exact_mut(conv.len()));
-    for ((m, a), dz) in samples {
-        let (mut activation, mut output) = ([0.0f32; LANES], [0.0f32; LANES]);
-        for row in 0..rows {
-            let band = 2 * row * conv.width * channels;
-            let (upper, lower) =
-                dz[band..band + 2 * conv.width * channels].split_at_mut(conv.width * channels);
-            for column in 0..columns {
-                let [p, q, r, s] =
-                    window(conv, row, column).map(|start| &m[start..start + channels]);
-                let a = &a[(row * columns + column) * channels..][..channels];
-                let start = 2 * column * channels;
-                let (dp, dq) = upper[start..start + 2 * channels].split_at_mut(channels);
-                let (dr, ds) = lower[start..start + 2 * channels].split_at_mut(channels);
-                for start in (0..channels).step_by(LANES) {
-                    let lanes = start..channels.min(start + LANES);
-                    let m = [p, q, r, s].map(|m| &m[lanes.clone()]);
-                    let a = &a[lanes.clone()];
-                    let dz = [
-                        &mut dp[lanes.clone()],
-                        &mut dq[lanes.clone()],
-                        &mut dr[lanes.clone()],
-                        &mut ds[lanes.clone()],
-                    ];
-                    block_prox(penalty, m, a, dz, &mut activation, &mut output);
-                }
+    let (mut activation, mut output) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for row in 0..rows {
+        let band = 2 * row * conv.width * channels;
+        let (upper, lower) =
+            dz[band..band + 2 * conv.width * channels].split_at_mut(conv.width * channels);
+        for column in 0..columns {
+            let [p, q, r, s] = window(conv, row, column).map(|start| &m[start..start + channels]);
+            let a = &a[(row * columns + column) * channels..][..channels];
+            let start = 2 * column * channels;
+            let (dp, dq) = upper[start..start + 2 * channels].split_at_mut(channels);
+            let (dr, ds) = lower[start..start + 2 * channels].split_at_mut(channels);
+            for start in (0..channels).step_by(LANES) {
+                let lanes = start..channels.min(start + LANES);
+                let m = [p, q, r, s].map(|m| &m[lanes.clone()]);
+                let a = &a[lanes.clone()];
+                let dz = [
+                    &mut dp[lanes.clone()],
+                    &mut dq[lanes.clone()],
+                    &mut dr[lanes.clone()],
+                    &mut ds[lanes.clone()],
+                ];
+                block_prox(penalty, m, a, dz, &mut activation, &mut output);
             }
         }
-        // Per sample, so that f32 lanes never sum more than one image.
-        residual.activation += activation.iter().map(|&v| f64::from(v)).sum::<f64>();
-        residual.output += output.iter().map(|&v| f64::from(v)).sum::<f64>();
     }
-    residual
+    // Lanes sum one image only: f32 would lose what more of them add.
+    let sum = |lanes: [f32; LANES]| lanes.iter().map(|&v| f64::from(v)).sum();
+    PoolResidual {
+        activation: sum(activation),
+        output: sum(output),
+    }
 }
 
 /// Channels of one block: residuals are summed lane by lane, since a sum across lanes would not vectorise.
@@ -227,6 +178,7 @@ fn window_prox(penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pooling;
     use super::*;
     use proptest::prelude::*;
 
@@ -288,9 +240,9 @@ mod tests {
             let (m, a) = (draw(2 * conv.len()), draw(2 * half.0 * half.1 * channels));
             let mut dz = vec![f32::NAN; m.len()];
             let penalty = PoolPenalty { gamma: 1.5, beta: 0.5 };
-            let residual = prox(conv, penalty, &m, &a, &mut dz);
+            let residual = Pooling::Relu.prox(conv, penalty, &m, &a, &mut dz);
             let mut pooled = vec![0.0; a.len()];
-            relu_maxpool(conv, &m, &mut pooled);
+            Pooling::Relu.apply(conv, &m, &mut pooled);
             let (mut expected, mut sum) = (vec![0.0; m.len()], 0.0f64);
             for n in 0..2 {
                 for (w, c) in (0..half.0 * half.1).flat_map(|w| (0..channels).map(move |c| (w, c))) {

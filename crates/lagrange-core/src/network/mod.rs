@@ -1,55 +1,12 @@
 //! A network as data: its specification, the resolved stage shapes, and the weights' layout.
 //!
 //! Stage l is a convolution with bias and stride 1. Every stage but the last is followed by 2x2 max-pooling
-//! and ReLU; the last is a valid convolution that covers its whole input, so its output is 1 x 1 x O.
+//! and an activation function, ReLU unless said otherwise; the last is a valid convolution that covers its whole input, so its output is 1 x 1 x O.
 //! Activations are stored channels-last: `[height, width, channels]`, row-major, per sample.
 
-use serde::{Deserialize, Serialize};
+mod spec;
 
-/// Zero padding of a convolution's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Padding {
-    /// No padding: the output is smaller than the input by kernel - 1.
-    #[default]
-    Valid,
-    /// (kernel - 1) / 2 zeros on every side: the output has the input's size. Needs an odd kernel.
-    Same,
-}
-
-/// One hidden stage as a user writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageSpec {
-    /// Side of the square kernel, in pixels.
-    pub kernel: usize,
-    /// Output channels.
-    pub channels: usize,
-    /// Padding of the convolution.
-    #[serde(default)]
-    pub padding: Padding,
-}
-
-/// The hidden stages of a network; the last stage follows from the data and the task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkSpec {
-    /// Hidden stages, first to last.
-    pub stages: Vec<StageSpec>,
-}
-
-impl Default for NetworkSpec {
-    fn default() -> Self {
-        let stage = |channels| StageSpec {
-            kernel: 5,
-            channels,
-            padding: Padding::Valid,
-        };
-        Self {
-            stages: vec![stage(16), stage(32)],
-        }
-    }
-}
+pub use spec::{Activation, NetworkSpec, Padding, StageSpec};
 
 /// Height, width and channels of one sample's activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +155,7 @@ pub enum NetworkError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     stages: Vec<Stage>,
+    activation: Activation,
 }
 
 impl Network {
@@ -228,7 +186,10 @@ impl Network {
         let last = last_stage(input, outputs);
         check_size(stages.len(), &last)?;
         stages.push(last);
-        Ok(Self { stages })
+        Ok(Self {
+            stages,
+            activation: spec.activation,
+        })
     }
 
     /// All stages, the last included.
@@ -261,6 +222,12 @@ impl Network {
         &self.stages[self.stages.len() - 1]
     }
 
+    /// The function behind every hidden stage's max-pooling.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
     /// Shape of one input sample.
     #[must_use]
     pub fn input(&self) -> Shape {
@@ -291,7 +258,8 @@ impl Network {
                 text += " same";
             }
             if index + 1 < self.stages.len() {
-                text += " - pool - relu";
+                text += " - pool - ";
+                text += self.activation.name();
             }
         }
         text
@@ -367,9 +335,13 @@ fn last_stage(input: Shape, outputs: usize) -> Stage {
 }
 
 fn check_size(index: usize, stage: &Stage) -> Result<(), NetworkError> {
-    let values = (stage.rows() * stage.unknowns())
+    // A last stage may cover a huge input: its Gram matrix alone can exceed what a usize counts.
+    let unknowns = stage.unknowns();
+    let values = stage
+        .rows()
+        .saturating_mul(unknowns)
         .max(stage.weights())
-        .max(stage.unknowns() * (stage.unknowns() + 1) / 2);
+        .max(unknowns.saturating_mul(unknowns + 1) / 2);
     if values > MAX_VALUES {
         return Err(NetworkError::TooLarge {
             stage: index,
@@ -399,6 +371,7 @@ mod tests {
                     padding,
                 })
                 .collect(),
+            activation: Activation::Relu,
         }
     }
 
@@ -449,6 +422,15 @@ mod tests {
         assert!(matches!(
             error(&[(1, 4096, Padding::Valid), (9, 4096, Padding::Valid)]),
             NetworkError::TooLarge { stage: 1, .. }
+        ));
+        let huge = Shape {
+            height: 4096,
+            width: 4096,
+            channels: 1,
+        };
+        assert!(matches!(
+            Network::resolve(&spec(&[(1, 4, Padding::Valid)]), huge, 1),
+            Err(NetworkError::TooLarge { stage: 0 | 1, .. })
         ));
     }
 }

@@ -1,0 +1,221 @@
+//! Commands that run many others: sweep and compare, and the baselines, on a tiny set.
+
+mod binary;
+
+use binary::{failure, json, lagrange, last_json};
+use lagrange_tests::{bars, write_idx};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+fn tiny(folder: &Path) -> PathBuf {
+    let data = folder.join("data");
+    std::fs::create_dir(&data).expect("folder");
+    write_idx(&bars(240, 60), &data);
+    std::fs::write(folder.join("tiny.toml"), TINY).expect("written");
+    data
+}
+
+const TINY: &str = "
+[network]
+stages = [{ kernel = 3, channels = 4 }]
+[data]
+shards = 4
+[start]
+images = 32
+patches = 256
+[schedule]
+batch = 32
+gram-rows = 128
+epochs = 2
+";
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+fn sweep(folder: &Path, more: &[&str]) -> Vec<String> {
+    let mut arguments = vec![
+        "sweep".to_owned(),
+        "--data-dir".to_owned(),
+        text(&folder.join("data")),
+        "--config".to_owned(),
+        text(&folder.join("tiny.toml")),
+        "--out".to_owned(),
+        text(&folder.join("sweep")),
+        "--workers".to_owned(),
+        "1".to_owned(),
+        "--quiet".to_owned(),
+    ];
+    arguments.extend(more.iter().map(|&m| m.to_owned()));
+    arguments
+}
+
+fn borrowed(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_sweep_goes_on_where_it_stopped_and_selects_on_held_out_images() {
+    let folder = tempfile::tempdir().expect("folder");
+    tiny(folder.path());
+    let grid = [
+        "--validation",
+        "40",
+        "--grid",
+        "schedule.trust=0.02,0.05",
+        "--seeds",
+        "0..2",
+        "--json",
+    ];
+    let arguments = sweep(folder.path(), &grid);
+    let first = json(&borrowed(&arguments));
+    assert_eq!(first["settings"].as_array().map(Vec::len), Some(2));
+    assert_eq!(first["settings"][0]["seeds"], 2);
+    assert!(first["best_test"].is_null());
+    assert!(
+        first["settings"][1]["validation"]["mean"].as_f64() > Some(0.8),
+        "{first}"
+    );
+
+    let cell = |setting: &str, seed: u32| {
+        folder
+            .path()
+            .join(format!("sweep/{setting}/seed-{seed}/cell.json"))
+    };
+    let written = |path: &Path| -> SystemTime {
+        std::fs::metadata(path)
+            .and_then(|m| m.modified())
+            .expect("a finished cell")
+    };
+    let (kept, lost) = (
+        cell("schedule.trust=0.02", 0),
+        cell("schedule.trust=0.05", 1),
+    );
+    let before = written(&kept);
+    // As if the sweep had been killed in its last cell.
+    std::fs::remove_file(&lost).expect("removed");
+    let again = json(&borrowed(&sweep(
+        folder.path(),
+        &[&grid[..], &["--report-test"]].concat(),
+    )));
+    assert_eq!(written(&kept), before, "a finished cell is not run again");
+    assert!(lost.exists());
+    assert_eq!(again["best"], first["best"]);
+    assert!(again["best_test"]["mean"].as_f64() > Some(0.8), "{again}");
+
+    let other = sweep(folder.path(), &[&grid[..], &["--epochs", "1"]].concat());
+    let error = failure(&borrowed(&other), 1);
+    assert!(
+        error.contains("another configuration") && error.contains("--out"),
+        "{error}"
+    );
+}
+
+#[test]
+fn slips_of_a_sweep_are_named_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("folder");
+    tiny(folder.path());
+    let error = |more: &[&str], code| failure(&borrowed(&sweep(folder.path(), more)), code);
+    assert!(error(&[], 1).contains("--validation"));
+    let held_out = ["--validation", "40"];
+    let with = |more: &[&str]| error(&[&held_out[..], more].concat(), 1);
+    assert!(with(&["--grid", "schedule.tusk=1"]).contains("tusk"));
+    assert!(with(&["--grid", "seed=1", "--seed", "2"]).contains("--seeds"));
+    assert!(with(&["--grid", "a=1", "--grid", "a=2"]).contains("twice"));
+    assert!(error(&["--seeds", "5..1"], 2).contains("5..1"));
+    assert!(error(&["--grid", "a"], 2).contains("KEY=VALUE"));
+    assert!(!folder.path().join("sweep").exists());
+}
+
+#[test]
+fn a_failed_training_is_a_collapse_and_not_the_end() {
+    let folder = tempfile::tempdir().expect("folder");
+    tiny(folder.path());
+    // Penalties that overflow f32 at once.
+    let more = [
+        "--validation",
+        "40",
+        "--seeds",
+        "0",
+        "--json",
+        "--grid",
+        "schedule.output-rate=0.1,1e30",
+    ];
+    let summary = json(&borrowed(&sweep(folder.path(), &more)));
+    assert_eq!(summary["settings"][0]["collapses"], 0, "{summary}");
+    assert_eq!(summary["settings"][1]["collapses"], 1, "{summary}");
+    assert_eq!(summary["best"], "schedule.output-rate=0.1");
+}
+
+#[test]
+fn a_comparison_has_a_row_for_every_system_asked_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let out = text(&folder.path().join("compare"));
+    let table = json(&[
+        "compare",
+        "--train-limit",
+        "640",
+        "--seeds",
+        "3",
+        "--only",
+        "streaming,ridge,random-filters,adam",
+        "--out",
+        &out,
+        "--json",
+        "--quiet",
+    ]);
+    let rows = table["rows"].as_array().expect("rows");
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| row["name"].as_str().expect("name"))
+        .collect();
+    assert_eq!(names, ["streaming", "ridge", "random-filters", "adam"]);
+    for row in rows {
+        assert_eq!(row["collapses"], 0, "{row}");
+        assert!(row["accuracy"]["mean"].as_f64() > Some(0.7), "{row}");
+    }
+    assert!(rows[0]["bytes"]["mean"].as_f64() > Some(0.0));
+    assert!(rows[0]["equations"]["mean"].as_f64() > Some(0.0));
+    let markdown =
+        std::fs::read_to_string(folder.path().join("compare/compare.md")).expect("saved");
+    assert!(markdown.contains("| adam |"), "{markdown}");
+    assert!(failure(&["compare", "--only", "best"], 2).contains("streaming"));
+}
+
+#[test]
+fn a_baseline_reports_its_score() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = text(&tiny(folder.path()));
+    let config = text(&folder.path().join("tiny.toml"));
+    let result = json(&[
+        "baseline",
+        "vanilla",
+        "--json",
+        "--data-dir",
+        &data,
+        "--config",
+        &config,
+        "--epochs",
+        "8",
+    ]);
+    assert_eq!(result["baseline"], "vanilla");
+    assert!(result["test_accuracy"].as_f64() > Some(0.8), "{result}");
+    let output = lagrange(&["baseline", "ridge", "--json", "--data-dir", &data])
+        .output()
+        .expect("runs");
+    assert!(last_json(&output)["seconds"].as_f64() >= Some(0.0));
+    let error = failure(
+        &[
+            "baseline",
+            "adam",
+            "--data-dir",
+            &data,
+            "--config",
+            &config,
+            "--set",
+            "network.activation=step",
+        ],
+        1,
+    );
+    assert!(error.contains("no useful gradient"), "{error}");
+}

@@ -4,9 +4,9 @@ mod binary;
 
 use binary::{failure, json, lagrange, last_json};
 use lagrange_tests::{bars, small_config, write_idx};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A short run of real digits, 8 steps an epoch.
@@ -223,21 +223,10 @@ fn an_interrupt_saves_what_there_is() {
     );
 }
 
-#[test]
-fn a_coordinator_and_workers_started_by_hand_give_the_same_bits() {
-    let folder = tempfile::tempdir().expect("folder");
-    let local = json(&borrowed(&short_run(
-        folder.path(),
-        "local",
-        2,
-        &["--workers", "1"],
-    )));
-    let mut arguments = short_run(
-        folder.path(),
-        "remote",
-        2,
-        &["--workers", "2", "--listen", "127.0.0.1:0"],
-    );
+/// A coordinator for two workers, two epochs, into the folder `remote`; its standard error, and its address.
+fn coordinator_by_hand(folder: &Path) -> (Child, Lines<BufReader<ChildStderr>>, String) {
+    let listening = ["--workers", "2", "--listen", "127.0.0.1:0"];
+    let mut arguments = short_run(folder, "remote", 2, &listening);
     arguments[0] = "coordinator".to_owned();
     let mut coordinator = lagrange(&borrowed(&arguments))
         .stdout(Stdio::piped())
@@ -250,20 +239,61 @@ fn a_coordinator_and_workers_started_by_hand_give_the_same_bits() {
         .strip_prefix("listening on ")
         .and_then(|rest| rest.split(';').next())
         .expect("the address");
-    let worker = || {
-        lagrange(&["worker", "--connect", address, "--threads", "1"])
-            .spawn()
-            .expect("starts")
-    };
+    (coordinator, lines, address.to_owned())
+}
+
+fn worker_by_hand(address: &str) -> Command {
+    lagrange(&["worker", "--connect", address, "--threads", "1"])
+}
+
+#[test]
+fn a_coordinator_and_workers_started_by_hand_give_the_same_bits() {
+    let folder = tempfile::tempdir().expect("folder");
+    let local = json(&borrowed(&short_run(
+        folder.path(),
+        "local",
+        2,
+        &["--workers", "1"],
+    )));
+    let (coordinator, lines, address) = coordinator_by_hand(folder.path());
+    let worker = || worker_by_hand(&address).spawn().expect("starts");
     let mut workers = [worker(), worker()];
     // Keep its stderr from filling up.
-    std::thread::spawn(move || lines.for_each(drop));
+    let warnings = std::thread::spawn(move || lines.map_while(Result::ok).collect::<String>());
     let output = coordinator.wait_with_output().expect("ends");
     assert!(output.status.success());
-    assert_eq!(
-        last_json(&output)["weights_sha256"],
-        local["weights_sha256"]
+    let remote = last_json(&output);
+    assert_eq!(remote["weights_sha256"], local["weights_sha256"]);
+    assert_eq!(remote["kernels"], local["kernels"]);
+    assert!(!warnings.join().expect("ends").contains("OPENBLAS_CORETYPE"));
+    for worker in &mut workers {
+        assert!(worker.wait().expect("ends").success());
+    }
+}
+
+/// Every x86-64 can run Nehalem's kernels, and none chooses them beside a coordinator that has others.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_worker_with_other_kernels_is_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (coordinator, lines, address) = coordinator_by_hand(folder.path());
+    let mut workers = [
+        worker_by_hand(&address).spawn().expect("starts"),
+        worker_by_hand(&address)
+            .env("OPENBLAS_CORETYPE", "Nehalem")
+            .spawn()
+            .expect("starts"),
+    ];
+    let warnings = std::thread::spawn(move || lines.map_while(Result::ok).collect::<String>());
+    assert!(
+        coordinator
+            .wait_with_output()
+            .expect("ends")
+            .status
+            .success()
     );
+    let warnings = warnings.join().expect("ends");
+    assert!(warnings.contains("kernels `Nehalem`"), "{warnings}");
     for worker in &mut workers {
         assert!(worker.wait().expect("ends").success());
     }

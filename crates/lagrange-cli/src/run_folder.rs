@@ -38,6 +38,8 @@ pub struct RunResult {
     pub weights_sha256: String,
     /// SHA-256 of the final multipliers as little-endian f32.
     pub multipliers_sha256: String,
+    /// The OpenBLAS kernels of the process that writes this: the same bits can be expected of the same kernels.
+    pub kernels: String,
     /// Bytes on the wire in both directions.
     pub bytes_sent: u64,
     /// Of these, bytes from the coordinator to workers.
@@ -128,6 +130,7 @@ impl RunResult {
             interrupted: outcome.interrupted,
             weights_sha256: outcome.weights_sha256.clone(),
             multipliers_sha256: outcome.multipliers_sha256.clone(),
+            kernels: lagrange_core::blas::kernels(),
             bytes_sent: 0,
             bytes_to_workers: 0,
             bytes_from_workers: 0,

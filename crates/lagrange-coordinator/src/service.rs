@@ -135,6 +135,7 @@ impl Training for Service {
         self.ledger.count_sent(&welcome);
         let _ = outgoing.send(Ok(welcome));
         tracing::info!(worker, name = %hello.name, threads = hello.threads, "worker connected");
+        self.compare_kernels(worker, &hello);
         let session = Session {
             worker,
             threads: hello.threads,
@@ -145,6 +146,21 @@ impl Training for Service {
         };
         tokio::spawn(session.run(incoming, outgoing));
         Ok(Response::new(UnboundedReceiverStream::new(stream)))
+    }
+}
+
+impl Service {
+    /// Other kernels do no harm but to reproducibility, so the worker may stay; the user should know.
+    fn compare_kernels(&self, worker: WorkerId, hello: &v1::Hello) {
+        let ours = lagrange_core::blas::kernels();
+        if hello.kernels != ours {
+            tracing::warn!(
+                worker,
+                name = %hello.name,
+                "this worker computes with OpenBLAS kernels `{}`, the coordinator with `{ours}`: the result will depend on who computed what; set OPENBLAS_CORETYPE alike everywhere",
+                hello.kernels
+            );
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub fn use_one_thread() {
     unsafe { openblas_set_num_threads(1) }
 }
 
-/// The name of the kernels that OpenBLAS chose for this processor when it was loaded, for example `SkylakeX`.
+/// The name of the kernels that OpenBLAS chose for this processor when it was loaded, for example `Haswell`.
 #[must_use]
 pub fn kernels() -> String {
     // SAFETY: OpenBLAS returns a pointer to a static, NUL-terminated string.
@@ -27,35 +27,22 @@ pub fn kernels() -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The kernels that this processor could run, where OpenBLAS chose far slower ones: a library older than the processor
-/// falls back to what every x86-64 can run. They can only be chosen before the library is loaded, by the
-/// environment variable `OPENBLAS_CORETYPE`.
+/// The kernels to ask OpenBLAS for, by the environment variable `OPENBLAS_CORETYPE`, before it is loaded: those that every x86-64
+/// with AVX2 and FMA can run.
+///
+/// Left to itself it chooses by processor, and other kernels add in another order: two machines, or a machine and a virtual one on
+/// it, would then end the same run with other bits. It also falls back to kernels some five times slower on processors newer than
+/// itself. `None` where these are chosen already, and on processors that cannot run them.
 #[must_use]
-pub fn better_kernels() -> Option<&'static str> {
+pub fn portable_kernels() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     {
-        let wide = [
-            "Haswell",
-            "Zen",
-            "Excavator",
-            "SkylakeX",
-            "Cooperlake",
-            "SapphireRapids",
-        ];
-        let chosen = kernels();
-        if wide.iter().any(|name| chosen.eq_ignore_ascii_case(name)) {
-            return None;
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512cd")
+        const PORTABLE: &str = "Haswell";
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && !kernels().eq_ignore_ascii_case(PORTABLE)
         {
-            return Some("SkylakeX");
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Some("Haswell");
+            return Some(PORTABLE);
         }
     }
     None

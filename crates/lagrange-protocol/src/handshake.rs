@@ -67,7 +67,12 @@ pub fn check_hello(hello: &v1::Hello, expected: &Expected) -> Result<(), Refusal
             ours: PROTOCOL_VERSION,
         });
     }
-    let texts = [&hello.name, &hello.software_version, &hello.architecture];
+    let texts = [
+        &hello.name,
+        &hello.software_version,
+        &hello.architecture,
+        &hello.kernels,
+    ];
     if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) {
         return Err(Refusal::Malformed("a text is too long"));
     }

@@ -230,6 +230,7 @@ impl Session {
                 threads: options.threads as u32,
                 dataset_sha256: hash.to_vec(),
                 architecture,
+                kernels: lagrange_core::blas::kernels(),
             }),
         );
         let mut client = TrainingClient::new(channel)

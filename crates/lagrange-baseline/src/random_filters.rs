@@ -3,6 +3,7 @@
 
 use crate::closed_form::{BLOCK, Features, fit_and_score};
 use crate::{BaselineError, Problem, Score};
+use lagrange_core::equations::matrix;
 use lagrange_core::forward::Forward;
 use lagrange_core::network::Network;
 use lagrange_core::start;
@@ -47,10 +48,12 @@ pub fn ridge_on_features(
             network: network.describe(),
         });
     }
+    let mut forward = Forward::new(network, BLOCK);
+    forward.load(weights);
     let mut features = LastActivation {
         network,
-        weights,
-        forward: Forward::new(network, BLOCK),
+        forward,
+        rows: vec![0.0; BLOCK * network.last().rows() * network.last().unknowns()],
     };
     fit_and_score(problem, &mut features, ridges)
 }
@@ -58,8 +61,8 @@ pub fn ridge_on_features(
 /// The last hidden activation, and a 1: the last stage's Toeplitz rows, one per image.
 struct LastActivation<'a> {
     network: &'a Network,
-    weights: &'a Weights,
     forward: Forward,
+    rows: Vec<f32>,
 }
 
 impl Features for LastActivation<'_> {
@@ -72,8 +75,14 @@ impl Features for LastActivation<'_> {
         let images = images
             .to_slice()
             .unwrap_or_else(|| unreachable!("blocks of whole rows are contiguous"));
-        self.forward.run_through(self.weights, images, hidden);
-        self.forward.rows(hidden)
+        self.forward.run_through(images, hidden);
+        let (count, d) = (
+            self.forward.samples() * self.network.last().rows(),
+            self.unknowns(),
+        );
+        let rows = &mut self.rows[..count * d];
+        self.forward.write_rows(hidden, rows);
+        matrix(rows, count, d)
     }
 }
 

@@ -65,13 +65,14 @@ fn confusion(model: &Model, dataset: &Dataset) -> Vec<Vec<u64>> {
     let classes = model.task.classes().len();
     let mut confusion = vec![vec![0; classes]; classes];
     let mut forward = Forward::new(&model.network, BLOCK);
+    forward.load(&model.weights);
     let image = model.network.input().len();
     let mut inputs = vec![0.0; BLOCK * image];
     let images = dataset.test.images.pixels.chunks(BLOCK * image);
     for (pixels, labels) in images.zip(dataset.test.labels.chunks(BLOCK)) {
         let inputs = &mut inputs[..pixels.len()];
         normalise(pixels, inputs);
-        forward.run(&model.weights, inputs);
+        forward.run(inputs);
         for (outputs, &label) in forward
             .outputs()
             .chunks_exact(model.network.outputs())

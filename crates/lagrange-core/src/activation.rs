@@ -5,9 +5,8 @@
 //! `(W'W + gamma/beta I) da = W' dz`. Conjugate gradients solve them: each iteration is one convolution and one adjoint, where a
 //! factorisation of the dense matrix of a 12 x 12 x 16 activation would cost a thousand times as much whenever W moves.
 
+use crate::convolution::{Convolution, add_scaled, sum_of_squares};
 use crate::network::Stage;
-use crate::toeplitz;
-use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 /// How the activation update is solved.
@@ -48,136 +47,90 @@ pub struct ActivationPenalty {
 #[derive(Debug, Clone)]
 pub struct ActivationSolver {
     update: ActivationUpdate,
-    patches: Vec<f32>,
-    rows: Vec<f32>,
     /// r, the residual of the normal equations.
     residual: Vec<f32>,
     /// p, the search direction.
     direction: Vec<f32>,
     da: Vec<f32>,
     /// W p.
-    image: Array2<f32>,
+    image: Vec<f32>,
     /// dz - W da.
-    remaining: Array2<f32>,
+    remaining: Vec<f32>,
 }
 
 impl ActivationSolver {
     /// Buffers for the stage that consumes the activation.
     #[must_use]
     pub fn new(stage: &Stage, update: ActivationUpdate) -> Self {
-        let image = || Array2::zeros((stage.rows(), stage.conv.channels));
         Self {
             update,
-            patches: vec![0.0; stage.rows() * stage.patch()],
-            rows: vec![0.0; stage.rows() * stage.unknowns()],
             residual: vec![0.0; stage.input.len()],
             direction: vec![0.0; stage.input.len()],
             da: vec![0.0; stage.input.len()],
-            image: image(),
-            remaining: image(),
+            image: vec![0.0; stage.conv.len()],
+            remaining: vec![0.0; stage.conv.len()],
         }
     }
 
-    /// Adds the correction da to one sample's activation `a` `[H, W, C_in]`, given `dz` `[H_out * W_out, C_out]`.
-    /// Returns `|dz - W da|^2`.
+    /// Adds the correction da to one sample's activation `a` `[H, W, C_in]`, given `dz` `[H_out, W_out, C_out]`; W is that of
+    /// `convolution`. Returns `|dz - W da|^2`.
     ///
     /// The first iteration goes along r = W' dz by `beta <r, r> / (beta |W r|^2 + gamma <r, r>)`, the minimiser along r.
     pub fn update(
         &mut self,
-        stage: &Stage,
-        weights: ArrayView2<'_, f32>,
-        dz: ArrayView2<'_, f32>,
+        convolution: &mut Convolution,
+        dz: &[f32],
         penalty: ActivationPenalty,
         a: &mut [f32],
     ) -> f64 {
-        self.remaining.assign(&dz);
+        self.remaining.copy_from_slice(dz);
         self.da.fill(0.0);
-        self.normal_residual(stage, weights, penalty);
+        self.normal_residual(convolution, penalty);
         self.direction.copy_from_slice(&self.residual);
-        let first = square_norm(&self.residual);
+        let first = sum_of_squares(&self.residual);
         let mut square = first;
         for iteration in 1..=self.update.iterations() {
             if square <= TOLERANCE * TOLERANCE * first {
                 break;
             }
-            self.map_direction(stage, weights);
-            let image = self.image.as_slice().map_or(0.0, square_norm);
-            let along = square_norm(&self.direction);
+            convolution.apply_without_bias(&self.direction, &mut self.image);
+            let image = sum_of_squares(&self.image);
+            let along = sum_of_squares(&self.direction);
             let alpha = penalty.beta * square / (penalty.beta * image + penalty.gamma * along);
-            for (da, p) in self.da.iter_mut().zip(&self.direction) {
-                *da += alpha * p;
-            }
-            self.remaining.scaled_add(-alpha, &self.image);
+            add_scaled(&mut self.da, alpha, &self.direction);
+            add_scaled(&mut self.remaining, -alpha, &self.image);
             if iteration == self.update.iterations() {
                 break;
             }
-            self.normal_residual(stage, weights, penalty);
-            let next = square_norm(&self.residual);
+            self.normal_residual(convolution, penalty);
+            let next = sum_of_squares(&self.residual);
             let conjugate = next / square;
             for (p, r) in self.direction.iter_mut().zip(&self.residual) {
                 *p = r + conjugate * *p;
             }
             square = next;
         }
-        for (a, da) in a.iter_mut().zip(&self.da) {
-            *a += da;
-        }
-        self.remaining
-            .iter()
-            .map(|&v| f64::from(v) * f64::from(v))
-            .sum()
+        add_scaled(a, 1.0, &self.da);
+        f64::from(sum_of_squares(&self.remaining))
     }
 
     /// r = W' (dz - W da) - gamma/beta da, afresh: a recurrence would drift from the true residual.
-    fn normal_residual(
-        &mut self,
-        stage: &Stage,
-        weights: ArrayView2<'_, f32>,
-        penalty: ActivationPenalty,
-    ) {
-        let z = self.remaining.view();
-        toeplitz::adjoint(stage, weights, z, &mut self.patches, &mut self.residual);
-        let ratio = penalty.gamma / penalty.beta;
-        for (r, da) in self.residual.iter_mut().zip(&self.da) {
-            *r -= ratio * da;
-        }
-    }
-
-    /// W p, without the bias.
-    fn map_direction(&mut self, stage: &Stage, weights: ArrayView2<'_, f32>) {
-        toeplitz::toeplitz_rows(stage, &self.direction, &mut self.rows);
-        let patch = stage.patch();
-        let rows = ArrayView2::from_shape((stage.rows(), stage.unknowns()), &self.rows)
-            .unwrap_or_else(|_| unreachable!("allocated with this shape"));
-        toeplitz::apply(
-            rows.slice(ndarray::s![.., ..patch]),
-            weights.slice(ndarray::s![..patch, ..]),
-            &mut self.image.view_mut(),
+    fn normal_residual(&mut self, convolution: &mut Convolution, penalty: ActivationPenalty) {
+        convolution.adjoint(&self.remaining, &mut self.residual);
+        add_scaled(
+            &mut self.residual,
+            -penalty.gamma / penalty.beta,
+            &self.da,
         );
     }
-}
-
-fn square_norm(values: &[f32]) -> f32 {
-    // ndarray's dot is BLAS: wide, and in a fixed order.
-    let view = ndarray::ArrayView1::from(values);
-    view.dot(&view)
-}
-
-/// View of one sample's rows in a `[n * rows, C]` buffer.
-#[must_use]
-pub fn sample_view<'a>(stage: &Stage, values: &'a [f32], sample: usize) -> ArrayView2<'a, f32> {
-    let length = stage.conv.len();
-    ArrayView2::from_shape(
-        (stage.rows(), stage.conv.channels),
-        &values[sample * length..(sample + 1) * length],
-    )
-    .unwrap_or_else(|_| unreachable!("one sample has the stage's shape"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::toeplitz;
     use crate::toeplitz::tests::{draw, stage};
+    use ndarray::{Array2, ArrayView2};
     use proptest::prelude::*;
 
     #[derive(Debug)]
@@ -224,6 +177,12 @@ mod tests {
     }
 
     impl Problem {
+        fn convolution(&self) -> Convolution {
+            let mut convolution = Convolution::new(&self.stage);
+            convolution.load(self.weights.view());
+            convolution
+        }
+
         fn image(&self, da: &[f32]) -> Array2<f32> {
             let mut rows = vec![0.0; self.stage.rows() * self.stage.unknowns()];
             toeplitz::toeplitz_rows(&self.stage, da, &mut rows);
@@ -236,14 +195,7 @@ mod tests {
 
         fn adjoint(&self, z: &Array2<f32>) -> Vec<f32> {
             let mut a = vec![0.0; self.stage.input.len()];
-            let mut scratch = vec![0.0; self.stage.rows() * self.stage.patch()];
-            toeplitz::adjoint(
-                &self.stage,
-                self.weights.view(),
-                z.view(),
-                &mut scratch,
-                &mut a,
-            );
+            self.convolution().adjoint(z.as_slice().expect("contiguous"), &mut a);
             a
         }
 
@@ -259,18 +211,12 @@ mod tests {
 
     /// Solves with `update`; returns da and `|dz - W da|^2` as reported.
     fn solve(problem: &Problem, update: ActivationUpdate) -> (Vec<f32>, f64) {
-        let Problem {
-            stage,
-            weights,
-            dz,
-            penalty,
-        } = problem;
+        let stage = &problem.stage;
         let mut da = vec![0.0; stage.input.len()];
         let remaining = ActivationSolver::new(stage, update).update(
-            stage,
-            weights.view(),
-            dz.view(),
-            *penalty,
+            &mut problem.convolution(),
+            problem.dz.as_slice().expect("contiguous"),
+            problem.penalty,
             &mut da,
         );
         (da, remaining)
@@ -320,18 +266,18 @@ mod tests {
     #[test]
     fn nothing_to_correct_changes_nothing() {
         let stage = stage(4, 3, 0, 2, 3);
-        let weights = Array2::ones((stage.unknowns(), 3));
+        let mut convolution = Convolution::new(&stage);
+        convolution.load(Array2::ones((stage.unknowns(), 3)).view());
         let mut a = draw(1, stage.input.len());
         let before = a.clone();
-        let dz = Array2::zeros((stage.rows(), 3));
+        let dz = vec![0.0; stage.conv.len()];
         let penalty = ActivationPenalty {
             beta: 1.0,
             gamma: 1.0,
         };
         let left = ActivationSolver::new(&stage, ActivationUpdate::Exact).update(
-            &stage,
-            weights.view(),
-            dz.view(),
+            &mut convolution,
+            &dz,
             penalty,
             &mut a,
         );

@@ -108,6 +108,11 @@ impl EquationLayout {
         )
     }
 
+    /// The cross moment S of `stage` as one row after the other.
+    pub fn cross_slice_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
+        &mut sums[self.places[stage].cross.clone()]
+    }
+
     /// The packed lower triangle of G of `stage`, row by row; empty if the layout has none.
     #[must_use]
     pub fn triangle<'a>(&self, stage: usize, sums: &'a [f32]) -> &'a [f32] {

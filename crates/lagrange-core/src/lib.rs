@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod blas;
+pub mod convolution;
 pub mod equations;
 pub mod forward;
 pub mod loss;

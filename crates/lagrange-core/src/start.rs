@@ -52,17 +52,19 @@ pub fn patch_sample(
     key: (u64, u64),
 ) -> Array2<f32> {
     let (seed, shard) = key;
-    let rows = forward.rows(index);
+    let rows = forward.samples() * stage.rows();
+    let mut row = vec![0.0; stage.unknowns()];
     let mut random = stream(seed, Purpose::Patches, shard, index as u64);
     let mut patches = Vec::with_capacity(count * stage.patch());
     let mut kept = 0;
     // Most of a digit is background: twice the draws yield about the number wanted.
     for _ in 0..2 * count {
-        if kept == count || rows.nrows() == 0 {
+        if kept == count || rows == 0 {
             break;
         }
-        let row = rows.row(random.random_range(0..rows.nrows() as u32) as usize);
-        if let Some(patch) = normalise(&row.as_slice().unwrap_or_default()[..stage.patch()]) {
+        let pick = random.random_range(0..rows as u32) as usize;
+        forward.write_row(index, pick, &mut row);
+        if let Some(patch) = normalise(&row[..stage.patch()]) {
             patches.extend(patch);
             kept += 1;
         }
@@ -289,7 +291,8 @@ mod tests {
         weights.set_stage(0, &plain_kernels(&centroids));
         let mut forward = Forward::new(&network, 4);
         let moments = |forward: &mut Forward, weights: &Weights| {
-            forward.run_through(weights, &images, 1);
+            forward.load(weights);
+            forward.run_through(&images, 1);
             let mut sums = vec![f32::NAN; 32];
             moment_sums(forward, stage, 0, &mut sums);
             sums

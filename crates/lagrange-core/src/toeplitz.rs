@@ -1,11 +1,9 @@
-//! Toeplitz rows: convolution as the matrix product Z = T(a) W, and its adjoint.
+//! Toeplitz rows: convolution as the matrix product Z = T(a) W.
 //!
 //! Row p of T(a) is the input patch under output position p, flattened as (ky, kx, c), with a 1 behind it for the bias:
 //! d = k*k*C_in + 1 values. Channels-last storage makes each kernel row of a patch one contiguous run of k*C_in values.
 
 use crate::network::Stage;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 /// Copies a short run; the library's copy costs more than the run itself below a few values.
 #[inline(always)]
@@ -36,87 +34,44 @@ fn inside(stage: &Stage, oy: usize, ox: usize, ky: usize) -> Option<(usize, usiz
 /// # Panics
 /// If a length does not match.
 pub fn toeplitz_rows(stage: &Stage, a: &[f32], rows: &mut [f32]) {
-    let (d, channels, width) = (stage.unknowns(), stage.input.channels, stage.input.width);
-    let per_sample = stage.rows() * d;
+    let per_sample = stage.rows() * stage.unknowns();
     assert_eq!(
         a.len() / stage.input.len(),
         rows.len() / per_sample,
         "samples"
     );
-    let run = stage.kernel * channels;
-    for (a, rows) in a
-        .chunks_exact(stage.input.len())
-        .zip(rows.chunks_exact_mut(per_sample))
-    {
-        for (position, row) in rows.chunks_exact_mut(d).enumerate() {
-            let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
-            let (patch, bias) = row.split_at_mut(d - 1);
-            bias[0] = 1.0;
-            for (ky, kernel_row) in patch.chunks_exact_mut(run).enumerate() {
-                if stage.pad == 0 {
-                    let start = ((oy + ky) * width + ox) * channels;
-                    copy_run(&a[start..start + run], kernel_row);
-                    continue;
-                }
-                kernel_row.fill(0.0);
-                if let Some((y, x, kx, columns)) = inside(stage, oy, ox, ky) {
-                    let start = (y * width + x) * channels;
-                    let length = columns * channels;
-                    copy_run(
-                        &a[start..start + length],
-                        &mut kernel_row[kx * channels..][..length],
-                    );
-                }
-            }
+    let samples = a.chunks_exact(stage.input.len());
+    for (a, rows) in samples.zip(rows.chunks_exact_mut(per_sample)) {
+        for (position, row) in rows.chunks_exact_mut(stage.unknowns()).enumerate() {
+            toeplitz_row(stage, a, position, row);
         }
     }
 }
 
-/// Z = T(a) W: `rows` is `[r, d]`, `weights` `[d, C]`, `z` becomes `[r, C]`.
-pub fn apply(
-    rows: ArrayView2<'_, f32>,
-    weights: ArrayView2<'_, f32>,
-    z: &mut ArrayViewMut2<'_, f32>,
-) {
-    general_mat_mul(1.0, &rows, &weights, 0.0, z);
-}
-
-/// The adjoint convolution W'z of one sample: `z` is `[H_out * W_out, C]`, `weights` `[d, C]` (the bias row takes no part),
-/// `a` becomes `[H, W, C_in]`. `scratch` holds `H_out * W_out * k*k*C_in` values.
+/// Writes the row of T(a) under one output position of one sample: `a` is `[H, W, C_in]`, `row` has d values.
 ///
 /// # Panics
 /// If a length does not match.
-pub fn adjoint(
-    stage: &Stage,
-    weights: ArrayView2<'_, f32>,
-    z: ArrayView2<'_, f32>,
-    scratch: &mut [f32],
-    a: &mut [f32],
-) {
-    let (patch, channels, width) = (stage.patch(), stage.input.channels, stage.input.width);
-    assert_eq!(a.len(), stage.input.len(), "one sample");
-    let mut patches = ArrayViewMut2::from_shape((stage.rows(), patch), scratch)
-        .unwrap_or_else(|_| panic!("scratch of {} x {patch} values", stage.rows()));
-    general_mat_mul(
-        1.0,
-        &z,
-        &weights.slice(s![..patch, ..]).t(),
-        0.0,
-        &mut patches,
-    );
-    a.fill(0.0);
+pub fn toeplitz_row(stage: &Stage, a: &[f32], position: usize, row: &mut [f32]) {
+    let (channels, width) = (stage.input.channels, stage.input.width);
     let run = stage.kernel * channels;
-    for (position, patch) in scratch.chunks_exact(patch).enumerate() {
-        let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
-        for (ky, kernel_row) in patch.chunks_exact(run).enumerate() {
-            if let Some((y, x, kx, columns)) = inside(stage, oy, ox, ky) {
-                let start = (y * width + x) * channels;
-                let length = columns * channels;
-                let from = &kernel_row[kx * channels..][..length];
-                for (a, value) in a[start..start + length].iter_mut().zip(from) {
-                    *a += *value;
-                }
-            }
+    let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
+    let (patch, bias) = row.split_at_mut(stage.patch());
+    bias[0] = 1.0;
+    for (ky, kernel_row) in patch.chunks_exact_mut(run).enumerate() {
+        if stage.pad == 0 {
+            let start = ((oy + ky) * width + ox) * channels;
+            copy_run(&a[start..start + run], kernel_row);
+            continue;
+        }
+        kernel_row.fill(0.0);
+        if let Some((y, x, kx, columns)) = inside(stage, oy, ox, ky) {
+            let start = (y * width + x) * channels;
+            let length = columns * channels;
+            copy_run(
+                &a[start..start + length],
+                &mut kernel_row[kx * channels..][..length],
+            );
         }
     }
 }
@@ -194,34 +149,13 @@ pub(crate) mod tests {
             let w = Array2::from_shape_vec((d, stage.conv.channels), draw(seed ^ 1, stage.weights())).expect("shape");
             let mut rows = vec![f32::NAN; n * stage.rows() * d];
             toeplitz_rows(&stage, &a, &mut rows);
-            let rows = ArrayView2::from_shape((n * stage.rows(), d), &rows).expect("shape");
-            let mut z = Array2::zeros((n * stage.rows(), stage.conv.channels));
-            apply(rows, w.view(), &mut z.view_mut());
+            let z = Array2::from_shape_vec((n * stage.rows(), d), rows).expect("shape").dot(&w);
             for ((position, o), z) in z.indexed_iter() {
                 let (sample, position) = (position / stage.rows(), position % stage.rows());
                 let a = &a[sample * stage.input.len()..][..stage.input.len()];
                 let expected = convolve(&stage, a, &w, position / stage.conv.width, position % stage.conv.width, o);
                 prop_assert!((f64::from(*z) - expected).abs() < 1e-4 * expected.abs().max(1.0));
             }
-        }
-
-        #[test]
-        fn the_adjoint_satisfies_its_defining_identity(stage in stages(), seed in any::<u64>()) {
-            let (d, c) = (stage.unknowns(), stage.conv.channels);
-            let a = draw(seed, stage.input.len());
-            let z = Array2::from_shape_vec((stage.rows(), c), draw(seed ^ 1, stage.conv.len())).expect("shape");
-            let mut w = Array2::from_shape_vec((d, c), draw(seed ^ 2, stage.weights())).expect("shape");
-            w.row_mut(d - 1).fill(0.0);
-            let mut rows = vec![0.0; stage.rows() * d];
-            toeplitz_rows(&stage, &a, &mut rows);
-            let mut ka = Array2::zeros((stage.rows(), c));
-            apply(ArrayView2::from_shape((stage.rows(), d), &rows).expect("shape"), w.view(), &mut ka.view_mut());
-            let mut back = vec![f32::NAN; a.len()];
-            let mut scratch = vec![f32::NAN; stage.rows() * stage.patch()];
-            adjoint(&stage, w.view(), z.view(), &mut scratch, &mut back);
-            let left: f64 = ka.iter().zip(&z).map(|(x, y)| f64::from(x * y)).sum();
-            let right: f64 = a.iter().zip(&back).map(|(x, y)| f64::from(x * y)).sum();
-            prop_assert!((left - right).abs() < 1e-3 * left.abs().max(1.0), "{left} {right}");
         }
     }
 }

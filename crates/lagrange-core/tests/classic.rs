@@ -164,7 +164,7 @@ fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
             residuals: &mut residuals,
         };
         let streaming =
-            LocalStep::new(&problem.network, PARAMS, SAMPLES).run(&layout, &input, output);
+            LocalStep::new(&problem.network, PARAMS).run(&layout, &input, output);
         // The second visit starts from the same forward pass as the first.
         for step in 0..2 {
             let round = problem.round(

@@ -13,7 +13,8 @@ use lagrange_core::start::he;
 use lagrange_core::weights::Weights;
 use proptest::prelude::*;
 
-const SAMPLES: usize = 3;
+/// More than go through a sweep together.
+const SAMPLES: usize = 11;
 
 #[derive(Debug)]
 struct Case {
@@ -87,7 +88,7 @@ impl Case {
             residuals: &mut residuals,
         };
         let scalars =
-            LocalStep::new(&self.network, self.params, SAMPLES).run(&layout, &input, output);
+            LocalStep::new(&self.network, self.params).run(&layout, &input, output);
         Swept {
             scalars,
             sums,
@@ -152,8 +153,11 @@ proptest! {
         let swept = case.sweep(true);
         let layout = EquationLayout::new(&case.network, true);
         let mut forward = lagrange_core::forward::Forward::new(&case.network, SAMPLES);
-        forward.run(&case.weights, &case.images);
-        let rows = forward.rows(2);
+        forward.load(&case.weights);
+        forward.run(&case.images);
+        let d = case.network.last().unknowns();
+        let mut rows = ndarray::Array2::zeros((SAMPLES, d));
+        forward.write_rows(2, rows.as_slice_mut().expect("contiguous"));
         let outputs = case.network.outputs();
         let cross = layout.cross(2, &swept.sums);
         let triangle = layout.triangle(2, &swept.sums);

@@ -166,6 +166,7 @@ const BLOCK: usize = 50;
 /// Share of `samples` predicted correctly; not a number where there are none.
 fn accuracy(task: Task, network: &Network, weights: &Weights, samples: &Samples) -> f64 {
     let mut forward = Forward::new(network, BLOCK);
+    forward.load(weights);
     let image = network.input().len();
     let pixels = samples.images.as_slice().unwrap_or_default();
     let mut correct = 0;
@@ -173,7 +174,7 @@ fn accuracy(task: Task, network: &Network, weights: &Weights, samples: &Samples)
         .chunks(BLOCK * image)
         .zip(samples.labels.chunks(BLOCK))
     {
-        forward.run(weights, images);
+        forward.run(images);
         correct += forward
             .outputs()
             .chunks_exact(network.outputs())

@@ -73,7 +73,8 @@ fn candle_and_the_trainer_see_the_same_network() {
         let weights = any_weights(&network);
         let samples = samples(3, side);
         let mut forward = Forward::new(&network, 3);
-        forward.run(&weights, samples.images.as_slice().expect("contiguous"));
+        forward.load(&weights);
+        forward.run(samples.images.as_slice().expect("contiguous"));
         let net = ConvNet::new(&network, &weights).expect("candle");
         let outputs = net.forward(&images(&samples, side)).expect("candle");
         let outputs = outputs
@@ -113,7 +114,8 @@ fn a_seed_gives_the_same_weights_again() {
 fn loss_of(problem: &Problem, network: &Network, weights: &Weights) -> f64 {
     let Samples { images, labels } = &problem.train;
     let mut forward = Forward::new(network, labels.len());
-    forward.run(weights, images.as_slice().expect("contiguous"));
+    forward.load(weights);
+    forward.run(images.as_slice().expect("contiguous"));
     let loss = |(outputs, &label): (&[f32], &u8)| match problem.task {
         Task::OddEven => {
             let agreement = f64::from(problem.task.target(label, 0) * outputs[0]);

@@ -279,12 +279,14 @@ impl Compute {
     /// Samples, correct predictions and summed loss of one shard of a split.
     fn evaluate(&self, context: &Context<'_>, scratch: &mut Scratch, data: &ShardData) -> Vec<f64> {
         let (mut correct, mut loss) = (0u64, 0.0f64);
-        let block = scratch.kernel.forward().capacity();
+        let forward = scratch.kernel.forward();
+        let block = forward.capacity();
+        forward.load(&context.weights);
         for start in (0..data.len()).step_by(block) {
             let positions = start..data.len().min(start + block);
             self.load(scratch, data, positions.clone(), None);
             let forward = scratch.kernel.forward();
-            forward.run(&context.weights, &scratch.images);
+            forward.run(&scratch.images);
             let width = self.network.outputs();
             for (position, outputs) in positions.zip(forward.outputs().chunks_exact(width)) {
                 let label = data.label(position);
@@ -338,7 +340,8 @@ impl Compute {
             normalise(data.image(index * data.len() / count), inputs);
         }
         let mut forward = Forward::new(&self.network, count);
-        forward.run_through(&context.weights, &images, stages);
+        forward.load(&context.weights);
+        forward.run_through(&images, stages);
         forward
     }
 

@@ -24,11 +24,7 @@ pub(super) enum Kernel {
 impl Kernel {
     pub(super) fn new(spec: &RunSpec, network: &Network) -> Self {
         match spec.sweep {
-            None => Self::Streaming(Box::new(LocalStep::new(
-                network,
-                spec.step,
-                spec.batch_per_shard,
-            ))),
+            None => Self::Streaming(Box::new(LocalStep::new(network, spec.step))),
             Some(sweep) => Self::Classic(
                 Box::new(LocalSweep::new(network, spec.step, sweep, spec.shards)),
                 Box::new(Forward::new(network, CLASSIC_BLOCK)),

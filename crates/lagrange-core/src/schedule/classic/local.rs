@@ -3,8 +3,9 @@
 use super::collect::{Collected, Collector};
 use super::state::{Block, ShardState};
 use super::{Fit, InitialState, Order, SweepParams, SweepRound};
-use crate::activation::{ActivationSolver, sample_view};
-use crate::equations::{EquationLayout, matrix, matrix_mut};
+use crate::activation::ActivationSolver;
+use crate::convolution::Convolution;
+use crate::equations::{EquationLayout, matrix};
 use crate::network::Network;
 use crate::pooling::Pooling;
 use crate::random::{Purpose, stream};
@@ -55,6 +56,7 @@ pub struct LocalSweep {
     step: StepParams,
     sweep: SweepParams,
     pooling: Pooling,
+    convolutions: Vec<Convolution>,
     solvers: Vec<ActivationSolver>,
     block: Block,
     rows: Vec<f32>,
@@ -77,6 +79,7 @@ impl LocalSweep {
             step,
             sweep,
             pooling: Pooling::new(network.activation(), step.staircase),
+            convolutions: stages.iter().map(Convolution::new).collect(),
             solvers: stages[1..]
                 .iter()
                 .map(|stage| ActivationSolver::new(stage, step.activation))
@@ -105,6 +108,9 @@ impl LocalSweep {
         let mut scalars = StepScalars::zeros(stages);
         let mut collected = Collected::new(layout, output.sums, output.rows);
         self.collector.begin(input.key, input.round);
+        for (index, convolution) in self.convolutions.iter_mut().enumerate() {
+            convolution.load(input.weights.stage(index));
+        }
         let outputs = self.network.outputs();
         let image = self.network.input().len();
         let total = input.positions.len();
@@ -242,27 +248,11 @@ impl LocalSweep {
         }
     }
 
-    /// m_l = T(a_{l-1}) W_l into `m`, its Toeplitz rows into `rows`.
+    /// m_l = T(a_{l-1}) W_l into `m`.
     fn map(&mut self, index: usize, part: &Part<'_>, source: Source) {
-        let stage = &self.network.stages()[index];
-        let n = self.block.samples;
-        let from = match (index.checked_sub(1), source) {
-            (None, _) => part.images,
-            (Some(before), Source::Now) => &self.block.a[before][..n * stage.input.len()],
-            (Some(before), Source::Before) => &self.block.before[before][..n * stage.input.len()],
-        };
-        let count = n * stage.rows();
-        let rows = &mut self.rows[..count * stage.unknowns()];
-        toeplitz::toeplitz_rows(stage, from, rows);
-        toeplitz::apply(
-            matrix(rows, count, stage.unknowns()),
-            part.input.weights.stage(index),
-            &mut matrix_mut(
-                &mut self.m[..n * stage.conv.len()],
-                count,
-                stage.conv.channels,
-            ),
-        );
+        let length = self.block.samples * self.network.stages()[index].conv.len();
+        let from = stage_input(&self.network, &self.block, index, part, source);
+        self.convolutions[index].apply(from, &mut self.m[..length]);
     }
 
     /// z_L by the loss's prox around `m`.
@@ -286,16 +276,9 @@ impl LocalSweep {
         let length = n * hidden.output.len();
         let z = &self.block.z[index][..n * hidden.conv.len()];
         self.pooling.apply(hidden.conv, z, &mut self.h[..length]);
-        let weights = part.input.weights.stage(index + 1);
-        let rows = &mut self.rows[..n * stage.rows() * stage.unknowns()];
-        toeplitz::toeplitz_rows(stage, &self.h[..length], rows);
         let dz = &mut self.dz[..n * stage.conv.len()];
-        let count = n * stage.rows();
-        toeplitz::apply(
-            matrix(rows, count, stage.unknowns()),
-            weights,
-            &mut matrix_mut(dz, count, stage.conv.channels),
-        );
+        let convolution = &mut self.convolutions[index + 1];
+        convolution.apply(&self.h[..length], dz);
         for (dz, z) in dz.iter_mut().zip(&self.block.z[index + 1]) {
             *dz = z - *dz;
         }
@@ -305,9 +288,9 @@ impl LocalSweep {
         penalty.beta *= self.sweep.penalty_factor(part.input.round.step);
         let a = &mut self.block.a[index][..length];
         a.copy_from_slice(&self.h[..length]);
-        for (sample, a) in a.chunks_exact_mut(stage.input.len()).enumerate() {
-            let dz = sample_view(stage, dz, sample);
-            scalars.coupling[index] += self.solvers[index].update(stage, weights, dz, penalty, a);
+        let corrections = dz.chunks_exact(stage.conv.len());
+        for (a, dz) in a.chunks_exact_mut(stage.input.len()).zip(corrections) {
+            scalars.coupling[index] += self.solvers[index].update(convolution, dz, penalty, a);
         }
     }
 
@@ -352,6 +335,9 @@ impl LocalSweep {
             let stage = &self.network.stages()[index];
             let count = self.block.samples * stage.rows();
             let length = count * stage.conv.channels;
+            let rows = &mut self.rows[..count * stage.unknowns()];
+            let from = stage_input(&self.network, &self.block, index, part, source);
+            toeplitz::toeplitz_rows(stage, from, rows);
             let z = &self.block.z[index][..length];
             for ((dz, z), m) in self.dz.iter_mut().zip(z).zip(&self.m[..length]) {
                 *dz = z - m;
@@ -359,16 +345,30 @@ impl LocalSweep {
             self.collector.add(
                 index,
                 progress,
-                matrix(
-                    &self.rows[..count * stage.unknowns()],
-                    count,
-                    stage.unknowns(),
-                ),
+                matrix(rows, count, stage.unknowns()),
                 matrix(z, count, stage.conv.channels),
                 matrix(&self.dz[..length], count, stage.conv.channels),
                 collected,
             );
         }
+    }
+}
+
+/// a_{l-1} of stage `index`.
+fn stage_input<'a>(
+    network: &Network,
+    block: &'a Block,
+    index: usize,
+    part: &Part<'a>,
+    source: Source,
+) -> &'a [f32] {
+    let Some(before) = index.checked_sub(1) else {
+        return part.images;
+    };
+    let length = block.samples * network.stages()[index].input.len();
+    match source {
+        Source::Now => &block.a[before][..length],
+        Source::Before => &block.before[before][..length],
     }
 }
 

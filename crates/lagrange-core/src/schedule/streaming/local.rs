@@ -1,20 +1,18 @@
 //! What a worker does with a step: one shard's sweep and its sums.
 
 use super::StepParams;
-use crate::activation::{ActivationSolver, sample_view};
-use crate::blas;
-use crate::equations::{EquationLayout, matrix, pack_triangle};
+use super::drawn::Drawn;
+use crate::activation::ActivationSolver;
+use crate::equations::EquationLayout;
 use crate::forward::Forward;
 use crate::network::Network;
 use crate::pooling::{PoolResidual, Pooling};
-use crate::random::{Purpose, stream};
 use crate::residual::StepScalars;
 use crate::schedule::Outputs;
 use crate::weights::Weights;
-use ndarray::Array2;
-use ndarray::linalg::general_mat_mul;
-use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
+
+/// Samples that go through a sweep together: their inputs, outputs and corrections stay in a core's own cache.
+const BLOCK: usize = 8;
 
 /// One shard's share of a batch: n samples.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +41,8 @@ pub struct StepOutput<'a> {
 }
 
 /// A shard's step with all its buffers, reused from step to step.
+///
+/// A shard's samples go through the whole sweep in blocks that fit the processor's cache; only sums and drawn rows outlive a block.
 #[derive(Debug, Clone)]
 pub struct LocalStep {
     network: Network,
@@ -56,39 +56,31 @@ pub struct LocalStep {
     /// Updated activation of the hidden stage in hand.
     updated: Vec<f32>,
     solvers: Vec<ActivationSolver>,
-    /// Rows drawn, and their corrections.
-    sample: Vec<f32>,
-    sampled_dz: Vec<f32>,
-    gram: Vec<Array2<f32>>,
+    drawn: Drawn,
 }
 
 impl LocalStep {
-    /// Buffers for at most `samples` samples a step.
+    /// Buffers for the steps of one shard at a time.
     #[must_use]
-    pub fn new(network: &Network, params: StepParams, samples: usize) -> Self {
+    pub fn new(network: &Network, params: StepParams) -> Self {
         let stages = network.stages();
-        let square = |d: usize| Array2::zeros((d, d));
+        let widest = stages.iter().map(|stage| stage.output.len()).max();
         Self {
             network: network.clone(),
             params,
             current: params,
-            forward: Forward::new(network, samples),
+            forward: Forward::new(network, BLOCK),
             pooling: Pooling::new(network.activation(), params.staircase),
             corrections: stages
                 .iter()
-                .map(|stage| vec![0.0; samples * stage.conv.len()])
+                .map(|stage| vec![0.0; BLOCK * stage.conv.len()])
                 .collect(),
-            updated: vec![0.0; samples * stages.iter().map(|s| s.output.len()).max().unwrap_or(0)],
+            updated: vec![0.0; BLOCK * widest.unwrap_or(0)],
             solvers: stages[1..]
                 .iter()
                 .map(|stage| ActivationSolver::new(stage, params.activation))
                 .collect(),
-            sample: Vec::new(),
-            sampled_dz: Vec::new(),
-            gram: stages
-                .iter()
-                .map(|stage| square(stage.unknowns()))
-                .collect(),
+            drawn: Drawn::new(network),
         }
     }
 
@@ -107,19 +99,45 @@ impl LocalStep {
         input: &StepInput<'_>,
         output: StepOutput<'_>,
     ) -> StepScalars {
-        let stages = self.network.len();
+        assert_eq!(output.sums.len(), layout.len(), "sums of all stages");
+        let (image, outputs) = (self.network.input().len(), self.network.outputs());
+        let samples = input.images.len() / image;
         self.current.beta_output = self.params.beta_output * input.penalty_factor;
-        self.forward.run(input.weights, input.images);
-        let mut scalars = StepScalars::zeros(stages);
-        self.update_outputs(input, output.residuals, &mut scalars);
-        for index in (0..stages - 1).rev() {
-            scalars.coupling[index] = self.update_activation(index, input);
-            let residual = self.update_hidden_outputs(index);
-            scalars.output[index] = residual.output;
-            scalars.activation[index] = residual.activation;
+        self.forward.load(input.weights);
+        output.sums.fill(0.0);
+        let mut scalars = StepScalars::zeros(self.network.len());
+        self.drawn
+            .begin(&self.params, layout.has_gram(), samples, input.key);
+        for start in (0..samples).step_by(BLOCK) {
+            let end = samples.min(start + BLOCK);
+            let per_output = start * outputs..end * outputs;
+            let block = StepInput {
+                images: &input.images[start * image..end * image],
+                targets: &input.targets[per_output.clone()],
+                multipliers: &input.multipliers[per_output.clone()],
+                ..*input
+            };
+            self.sweep(&block, &mut output.residuals[per_output], &mut scalars);
+            self.collect(layout, start, output.sums);
         }
-        self.sum_equations(layout, input.key, output.sums);
+        self.drawn.finish(&self.params, layout, output.sums);
         scalars
+    }
+
+    fn sweep(
+        &mut self,
+        input: &StepInput<'_>,
+        residuals: &mut [f32],
+        scalars: &mut StepScalars,
+    ) {
+        self.forward.run(input.images);
+        self.update_outputs(input, residuals, scalars);
+        for index in (0..self.network.len() - 1).rev() {
+            scalars.coupling[index] += self.update_activation(index);
+            let residual = self.update_hidden_outputs(index);
+            scalars.output[index] += residual.output;
+            scalars.activation[index] += residual.activation;
+        }
     }
 
     /// The last output update: z_L by the loss's prox.
@@ -144,23 +162,22 @@ impl LocalStep {
 
     /// The activation update of hidden stage `index`, from the corrections of the stage that consumes it. Returns what is left
     /// of that stage's output residual.
-    fn update_activation(&mut self, index: usize, input: &StepInput<'_>) -> f64 {
+    fn update_activation(&mut self, index: usize) -> f64 {
         let consumer = index + 1;
         let stage = &self.network.stages()[consumer];
         let h = self.forward.a(index);
         let updated = &mut self.updated[..h.len()];
         updated.copy_from_slice(h);
-        let weights = input.weights.stage(consumer);
-        let dz = &self.corrections[consumer][..self.forward.samples() * stage.conv.len()];
         let penalty = self
             .current
             .activation_penalty(consumer + 1 == self.network.len());
-        let mut remaining = 0.0;
-        for (sample, a) in updated.chunks_exact_mut(stage.input.len()).enumerate() {
-            let dz = sample_view(stage, dz, sample);
-            remaining += self.solvers[index].update(stage, weights, dz, penalty, a);
-        }
-        remaining
+        let convolution = self.forward.convolution(consumer);
+        let corrections = self.corrections[consumer].chunks_exact(stage.conv.len());
+        let samples = updated.chunks_exact_mut(stage.input.len());
+        samples
+            .zip(corrections)
+            .map(|(a, dz)| self.solvers[index].update(convolution, dz, penalty, a))
+            .sum()
     }
 
     /// The output update of hidden stage `index`, from the updated activation.
@@ -176,73 +193,16 @@ impl LocalStep {
         )
     }
 
-    /// S_l = T'(z - m) from every row; G_l = T'T from sampled rows (every row of the last stage). With sampled equations, both from those.
-    fn sum_equations(&mut self, layout: &EquationLayout, key: (u64, u64, u64), sums: &mut [f32]) {
-        assert_eq!(sums.len(), layout.len(), "sums of all stages");
-        let (seed, shard, step) = key;
-        let mut random = stream(seed, Purpose::Rows, shard, step);
+    /// Adds the block's cross moments T'(z - m), or takes the equations drawn from it; `start` is its first sample.
+    fn collect(&mut self, layout: &EquationLayout, start: usize, sums: &mut [f32]) {
         for index in 0..self.network.len() {
-            let drawn = self.draw_equations(index, layout.has_gram(), &mut random);
-            let stage = &self.network.stages()[index];
-            let (d, c) = (stage.unknowns(), stage.conv.channels);
-            let (all, share) = (self.forward.rows(index), self.params.equations > 0.0);
-            let sampled = matrix(&self.sample[..drawn * d], drawn, d);
-            let mut cross = layout.cross_mut(index, sums);
-            if share {
-                // Scaled up to what every row would have summed to.
-                let scale = all.nrows() as f32 / drawn as f32;
-                let dz = matrix(&self.sampled_dz[..drawn * c], drawn, c);
-                general_mat_mul(scale, &sampled.t(), &dz, 0.0, &mut cross);
-            } else {
-                let dz = &self.corrections[index][..all.nrows() * c];
-                let dz = matrix(dz, all.nrows(), c);
-                general_mat_mul(1.0, &all.t(), &dz, 0.0, &mut cross);
+            let length = self.forward.m(index).len();
+            let dz = &self.corrections[index][..length];
+            if self.params.equations == 0.0 {
+                let cross = layout.cross_slice_mut(index, sums);
+                self.forward.add_cross(index, dz, cross);
             }
-            if !layout.has_gram() {
-                continue;
-            }
-            let gram = &mut self.gram[index];
-            let last = index + 1 == self.network.len();
-            if last && !share {
-                blas::gram_lower(all, &mut gram.view_mut());
-            } else {
-                blas::gram_lower(sampled, &mut gram.view_mut());
-            }
-            if share {
-                let wanted = if last {
-                    all.nrows()
-                } else {
-                    self.params.gram_rows
-                };
-                *gram *= wanted as f32 / drawn as f32;
-            }
-            pack_triangle(gram.view(), layout.triangle_mut(index, sums));
+            self.drawn.take(index, start, &self.forward, dz);
         }
-    }
-
-    /// Draws equations of stage `index` into `sample` and `sampled_dz`; returns how many.
-    fn draw_equations(&mut self, index: usize, gram: bool, random: &mut ChaCha8Rng) -> usize {
-        let stage = &self.network.stages()[index];
-        let (d, c) = (stage.unknowns(), stage.conv.channels);
-        let rows = self.forward.rows(index);
-        let share = (self.params.equations * d as f32).ceil() as usize;
-        let (count, dz) = match share {
-            0 if !gram || index + 1 == self.network.len() => (0, false),
-            0 => (self.params.gram_rows, false),
-            share => (share.min(rows.nrows()), true),
-        };
-        self.sample.resize(self.sample.len().max(count * d), 0.0);
-        self.sampled_dz
-            .resize(self.sampled_dz.len().max(count * c), 0.0);
-        for draw in 0..count {
-            let pick = random.random_range(0..rows.nrows() as u32) as usize;
-            let target = &mut self.sample[draw * d..][..d];
-            target.copy_from_slice(rows.row(pick).as_slice().unwrap_or_default());
-            if dz {
-                let from = &self.corrections[index][pick * c..][..c];
-                self.sampled_dz[draw * c..][..c].copy_from_slice(from);
-            }
-        }
-        count
     }
 }

@@ -4,6 +4,7 @@
 //! starts satisfied; minimises over z_L, then backwards over a_l and z_l; and sums the correction equations
 //! `[T(a_{l-1}) | z_l - m_l]`. The coordinator ([`WeightUpdate`]) solves them for a weight step and moves the multipliers.
 
+mod drawn;
 mod global;
 mod local;
 

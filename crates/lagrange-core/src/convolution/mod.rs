@@ -1,0 +1,347 @@
+//! The three products of a convolution, without ever writing its Toeplitz matrix down.
+//!
+//! With channels-last storage, row p of T(a) is k runs of k*C_in neighbouring values of `a` and a 1 for the bias, and the runs of the next
+//! row start C_in values later. So Z = T(a) W, its adjoint and the cross moment T(a)' Z are matrix products whose operand
+//! overlaps itself in memory: tiles of registers walk over `a` itself, where copied patches would take k*k times the memory.
+
+mod tiles;
+
+pub(crate) use self::tiles::{add_scaled, sum_of_squares};
+
+use crate::network::Stage;
+use ndarray::ArrayView2;
+
+/// Where the values of one sample lie. All counts in values, but for `rows` and `columns` of output positions.
+#[derive(Debug, Clone, Copy)]
+struct Geometry {
+    kernel: usize,
+    /// Values of one kernel row: k * C_in.
+    run: usize,
+    /// From one input line to the next.
+    line: usize,
+    /// From one patch to the next on a line.
+    step: usize,
+    rows: usize,
+    columns: usize,
+    channels: usize,
+}
+
+/// A stage's convolution with its packed weights, and room for padding.
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    stage: Stage,
+    geometry: Geometry,
+    /// Weights in panels of output channels, and transposed in panels of inputs.
+    forward: Vec<f32>,
+    backward: Vec<f32>,
+    /// One sample's input with its padding; empty if it has none.
+    padded: Vec<f32>,
+}
+
+impl Convolution {
+    /// The convolution of `stage` with weights of zero.
+    #[must_use]
+    pub fn new(stage: &Stage) -> Self {
+        let (input, channels) = (stage.input, stage.input.channels);
+        let line = (input.width + 2 * stage.pad) * channels;
+        let padded = (input.height + 2 * stage.pad) * line;
+        Self {
+            stage: stage.clone(),
+            geometry: Geometry {
+                kernel: stage.kernel,
+                run: stage.kernel * channels,
+                line,
+                step: channels,
+                rows: stage.conv.height,
+                columns: stage.conv.width,
+                channels: stage.conv.channels,
+            },
+            forward: vec![0.0; stage.weights()],
+            backward: vec![0.0; stage.patch() * stage.conv.channels],
+            padded: vec![0.0; if stage.pad > 0 { padded } else { 0 }],
+        }
+    }
+
+    /// The stage.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Takes W, `[d, C]`, for the products to come.
+    ///
+    /// # Panics
+    /// If the shape differs.
+    pub fn load(&mut self, weights: ArrayView2<'_, f32>) {
+        let Geometry { run, channels, .. } = self.geometry;
+        let (d, patch) = (self.stage.unknowns(), self.stage.patch());
+        assert_eq!(weights.dim(), (d, channels), "weights of this stage");
+        for (first, width) in tiles::panels(channels) {
+            let panel = self.forward[d * first..][..d * width].chunks_exact_mut(width);
+            for (k, row) in panel.enumerate() {
+                for (j, value) in row.iter_mut().enumerate() {
+                    *value = weights[[k, first + j]];
+                }
+            }
+        }
+        for start in (0..patch).step_by(run) {
+            for (first, width) in tiles::panels(run) {
+                let panel = &mut self.backward[(start + first) * channels..][..width * channels];
+                for (channel, row) in panel.chunks_exact_mut(width).enumerate() {
+                    for (k, value) in row.iter_mut().enumerate() {
+                        *value = weights[[start + first + k, channel]];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Z = T(a) W for `n` samples: `a` is `[n, H, W, C_in]`, `z` becomes `[n, H_out, W_out, C]`.
+    ///
+    /// # Panics
+    /// If a length does not match.
+    pub fn apply(&mut self, a: &[f32], z: &mut [f32]) {
+        self.map(a, z, true);
+    }
+
+    /// Z = T(a) W as if the bias were zero; see [`Convolution::apply`].
+    ///
+    /// # Panics
+    /// If a length does not match.
+    pub fn apply_without_bias(&mut self, a: &[f32], z: &mut [f32]) {
+        self.map(a, z, false);
+    }
+
+    fn map(&mut self, a: &[f32], z: &mut [f32], bias: bool) {
+        self.check(a, z);
+        if let Some(geometry) = self.dense(a) {
+            return tiles::forward(&geometry, &self.forward, bias, a, z);
+        }
+        let samples = a.chunks_exact(self.stage.input.len());
+        for (a, z) in samples.zip(z.chunks_exact_mut(self.stage.conv.len())) {
+            let a = pad(&self.stage, a, &mut self.padded);
+            tiles::forward(&self.geometry, &self.forward, bias, a, z);
+        }
+    }
+
+    /// The adjoint convolution W'z of `n` samples: `z` is `[n, H_out, W_out, C]` (the bias takes no part), `a` becomes `[n, H, W, C_in]`.
+    ///
+    /// # Panics
+    /// If a length does not match.
+    pub fn adjoint(&mut self, z: &[f32], a: &mut [f32]) {
+        self.check(a, z);
+        let samples = a.chunks_exact_mut(self.stage.input.len());
+        for (a, z) in samples.zip(z.chunks_exact(self.stage.conv.len())) {
+            if self.stage.pad == 0 {
+                a.fill(0.0);
+                tiles::add_adjoint(&self.geometry, &self.backward, z, a);
+            } else {
+                self.padded.fill(0.0);
+                tiles::add_adjoint(&self.geometry, &self.backward, z, &mut self.padded);
+                unpad(&self.stage, &mut self.padded, a);
+            }
+        }
+    }
+
+    /// Adds T(a)' Z of `n` samples to `sums`, `[d, C]`.
+    ///
+    /// # Panics
+    /// If a length does not match.
+    pub fn add_cross(&mut self, a: &[f32], z: &[f32], sums: &mut [f32]) {
+        self.check(a, z);
+        assert_eq!(sums.len(), self.stage.weights(), "a moment per weight");
+        if let Some(geometry) = self.dense(a) {
+            return tiles::add_cross(&geometry, a, z, sums);
+        }
+        let samples = a.chunks_exact(self.stage.input.len());
+        for (a, z) in samples.zip(z.chunks_exact(self.stage.conv.len())) {
+            let a = pad(&self.stage, a, &mut self.padded);
+            tiles::add_cross(&self.geometry, a, z, sums);
+        }
+    }
+
+    fn check(&self, a: &[f32], z: &[f32]) {
+        let samples = a.len() / self.stage.input.len();
+        assert_eq!(a.len(), samples * self.stage.input.len(), "whole samples");
+        assert_eq!(z.len(), samples * self.stage.conv.len(), "as many outputs");
+    }
+
+    /// A stage with one output position sees its whole input: all samples of `a` are then one line of patches.
+    fn dense(&self, a: &[f32]) -> Option<Geometry> {
+        let patch = self.stage.patch();
+        (self.stage.rows() == 1 && patch == self.stage.input.len()).then_some(Geometry {
+            kernel: 1,
+            run: patch,
+            line: a.len(),
+            step: patch,
+            rows: 1,
+            columns: a.len() / patch,
+            channels: self.geometry.channels,
+        })
+    }
+}
+
+/// One sample's input with zeros around it; the input itself where there is no padding.
+fn pad<'a>(stage: &Stage, a: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
+    if stage.pad == 0 {
+        return a;
+    }
+    let length = stage.input.width * stage.input.channels;
+    // The border is zero already, but for what an adjoint left there.
+    padded.fill(0.0);
+    for (line, a) in inner(stage, padded).zip(a.chunks_exact(length)) {
+        line.copy_from_slice(a);
+    }
+    padded
+}
+
+/// The part of a padded input that is no padding.
+fn unpad(stage: &Stage, padded: &mut [f32], a: &mut [f32]) {
+    let length = stage.input.width * stage.input.channels;
+    for (line, a) in inner(stage, padded).zip(a.chunks_exact_mut(length)) {
+        a.copy_from_slice(line);
+    }
+}
+
+/// The lines of the input within its padding.
+fn inner<'a>(stage: &Stage, padded: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+    let (side, channels) = (stage.pad, stage.input.channels);
+    let (line, length) = (
+        (stage.input.width + 2 * side) * channels,
+        stage.input.width * channels,
+    );
+    padded
+        .chunks_exact_mut(line)
+        .skip(side)
+        .take(stage.input.height)
+        .map(move |line| &mut line[side * channels..][..length])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::equations::matrix;
+    use crate::toeplitz::tests::{draw, stage};
+    use crate::toeplitz::toeplitz_rows;
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    /// A stage, its weights, and inputs and outputs of three samples.
+    #[derive(Debug)]
+    struct Problem {
+        stage: Stage,
+        weights: Array2<f32>,
+        a: Vec<f32>,
+        z: Vec<f32>,
+    }
+
+    const SAMPLES: usize = 3;
+
+    impl Problem {
+        fn convolution(&self) -> Convolution {
+            let mut convolution = Convolution::new(&self.stage);
+            convolution.load(self.weights.view());
+            convolution
+        }
+
+        /// T(a), `[n * rows, d]`, in f64.
+        fn rows(&self) -> Array2<f64> {
+            let count = SAMPLES * self.stage.rows();
+            let mut rows = vec![f32::NAN; count * self.stage.unknowns()];
+            toeplitz_rows(&self.stage, &self.a, &mut rows);
+            matrix(&rows, count, self.stage.unknowns()).mapv(f64::from)
+        }
+
+        fn outputs(&self) -> Array2<f64> {
+            let count = SAMPLES * self.stage.rows();
+            matrix(&self.z, count, self.stage.conv.channels).mapv(f64::from)
+        }
+    }
+
+    fn problems() -> impl Strategy<Value = Problem> {
+        let sides = (1usize..6, 0usize..2, 0usize..8);
+        (sides, 1usize..9, 1usize..36, any::<u64>()).prop_map(
+            |((kernel, same, extra), c_in, c_out, seed)| {
+                let pad = if kernel % 2 == 1 {
+                    same * (kernel - 1) / 2
+                } else {
+                    0
+                };
+                let stage = stage(kernel + extra, kernel, pad, c_in, c_out);
+                let shape = (stage.unknowns(), c_out);
+                Problem {
+                    weights: Array2::from_shape_vec(shape, draw(seed, stage.weights()))
+                        .expect("shape"),
+                    a: draw(seed ^ 1, SAMPLES * stage.input.len()),
+                    z: draw(seed ^ 2, SAMPLES * stage.conv.len()),
+                    stage,
+                }
+            },
+        )
+    }
+
+    fn close(ours: &[f32], expected: impl IntoIterator<Item = f64>) -> Result<(), TestCaseError> {
+        let expected: Vec<f64> = expected.into_iter().collect();
+        prop_assert_eq!(ours.len(), expected.len());
+        for (ours, expected) in ours.iter().zip(expected) {
+            let gap = (f64::from(*ours) - expected).abs();
+            prop_assert!(gap < 1e-4 * expected.abs().max(1.0), "{ours} {expected}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_product_of_rows_and_weights(problem in problems()) {
+            let (rows, mut weights) = (problem.rows(), problem.weights.mapv(f64::from));
+            let mut z = vec![f32::NAN; problem.z.len()];
+            problem.convolution().apply(&problem.a, &mut z);
+            close(&z, rows.dot(&weights))?;
+            problem.convolution().apply_without_bias(&problem.a, &mut z);
+            weights.row_mut(problem.stage.patch()).fill(0.0);
+            close(&z, rows.dot(&weights))?;
+        }
+
+        #[test]
+        fn the_cross_moment_is_the_product_of_rows_and_outputs(problem in problems()) {
+            let mut sums = vec![0.5; problem.stage.weights()];
+            problem.convolution().add_cross(&problem.a, &problem.z, &mut sums);
+            close(&sums, problem.rows().t().dot(&problem.outputs()) + 0.5)?;
+        }
+
+        #[test]
+        fn the_adjoint_satisfies_its_defining_identity(problem in problems()) {
+            // A convolution that has padded something before must not leave traces.
+            let mut convolution = problem.convolution();
+            let mut ka = vec![f32::NAN; problem.z.len()];
+            convolution.apply_without_bias(&problem.a, &mut ka);
+            let mut back = vec![f32::NAN; problem.a.len()];
+            convolution.adjoint(&problem.z, &mut back);
+            convolution.adjoint(&problem.z, &mut back);
+            let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+            let (left, right) = (dot(&ka, &problem.z), dot(&problem.a, &back));
+            prop_assert!((left - right).abs() < 1e-3 * left.abs().max(1.0), "{left} {right}");
+        }
+
+        #[test]
+        fn samples_do_not_depend_on_their_company(problem in problems()) {
+            let (stage, mut convolution) = (&problem.stage, problem.convolution());
+            let mut together = vec![f32::NAN; problem.z.len()];
+            convolution.apply(&problem.a, &mut together);
+            let samples = problem.a.chunks_exact(stage.input.len());
+            for (a, expected) in samples.zip(together.chunks_exact(stage.conv.len())) {
+                let mut alone = vec![f32::NAN; stage.conv.len()];
+                convolution.apply(a, &mut alone);
+                prop_assert_eq!(&alone[..], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn squares_are_summed() {
+        let values: Vec<f32> = (0..37).map(|value| value as f32 * 0.5).collect();
+        let expected: f32 = values.iter().map(|value| value * value).sum();
+        assert!((sum_of_squares(&values) - expected).abs() < 1e-3);
+        assert_eq!(sum_of_squares(&[]), 0.0);
+    }
+}

@@ -96,7 +96,7 @@ impl Round {
     }
 
     /// Counts `reply` once, if it is what `worker` was last asked for.
-    pub fn accept(&mut self, worker: WorkerId, reply: &Reply) -> Receipt {
+    pub fn accept(&mut self, worker: WorkerId, reply: Reply) -> Receipt {
         let found = self
             .outstanding
             .iter()
@@ -104,28 +104,33 @@ impl Round {
         let Some(index) = found else {
             return Receipt::Stale;
         };
-        if let Err(fault) = self.check(&self.outstanding[index], reply) {
+        if let Err(fault) = self.check(&self.outstanding[index], &reply) {
             return Receipt::Wrong(fault);
         }
         self.outstanding.swap_remove(index);
-        let (sums, mut rows) = reply
-            .payload
-            .split_at(reply.header.nodes.len() * self.shape.sums);
-        for (index, node) in reply.header.nodes.iter().enumerate() {
+        let Reply {
+            header,
+            payload: mut values,
+        } = reply;
+        let rows = values.split_off(header.nodes.len() * self.shape.sums);
+        for (&shard, row) in header
+            .shards
+            .iter()
+            .zip(rows.chunks(self.shape.rows_out.max(1)))
+        {
+            self.rows[shard as usize] = row.to_vec();
+        }
+        // From the back, so that the first sum, often the only one, keeps the buffer it came in.
+        for node in header.nodes.into_iter().rev() {
             let sum = Sum {
-                values: sums[index * self.shape.sums..][..self.shape.sums].to_vec(),
-                scalars: node.scalars.clone(),
+                values: values.split_off(values.len() - self.shape.sums),
+                scalars: node.scalars,
             };
             self.sums.add(node.node, sum, |mut left, right| {
                 add_into(&mut left.values, &right.values);
                 add_into(&mut left.scalars, &right.scalars);
                 left
             });
-        }
-        for &shard in &reply.header.shards {
-            let (row, rest) = rows.split_at(self.shape.rows_out);
-            self.rows[shard as usize] = row.to_vec();
-            rows = rest;
         }
         Receipt::Counted
     }

@@ -160,7 +160,7 @@ impl Training {
         }
         let result = match event {
             Event::Joined { worker, threads } => self.joined(worker, threads, &mut commands),
-            Event::Replied { worker, reply } => self.replied(worker, &reply, &mut commands),
+            Event::Replied { worker, reply } => self.replied(worker, reply, &mut commands),
             Event::Lost { worker, reason } => self.lost(worker, reason, &mut commands),
             Event::Failed { worker, message } => Err(TrainingError::Worker { worker, message }),
             Event::GraceOver => self.grace_over(),
@@ -204,7 +204,7 @@ impl Training {
     fn replied(
         &mut self,
         worker: WorkerId,
-        reply: &Reply,
+        reply: Reply,
         commands: &mut Vec<Command>,
     ) -> Result<(), TrainingError> {
         let current = (self.run.as_str(), self.round_number);

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
@@ -69,16 +69,10 @@ pub fn add_gram_lower(rows: ArrayView2<'_, f32>, gram: &mut ArrayViewMut2<'_, f3
 fn syrk(rows: ArrayView2<'_, f32>, kept: f32, gram: &mut ArrayViewMut2<'_, f32>) {
     let (n, d) = rows.dim();
     assert_eq!(gram.dim(), (d, d), "Gram matrix of {d} unknowns");
-    let rows = rows
-        .as_slice()
-        .unwrap_or_else(|| unreachable!("contiguous rows"));
+    let rows = contiguous(&rows);
     let gram = gram
         .as_slice_mut()
         .unwrap_or_else(|| unreachable!("contiguous Gram"));
-    let int = |value: usize| {
-        i32::try_from(value)
-            .unwrap_or_else(|_| panic!("dimension {value} exceeds what BLAS can address"))
-    };
     // SAFETY: `rows` holds n x d and `gram` d x d values, row-major with leading dimension d (asserted above);
     // both slices outlive the call and the exclusive borrow of `gram` rules out overlap.
     unsafe {
@@ -98,10 +92,86 @@ fn syrk(rows: ArrayView2<'_, f32>, kept: f32, gram: &mut ArrayViewMut2<'_, f32>)
     }
 }
 
+/// G W for a symmetric G `[d, d]`, of which only the lower triangle is read, and W `[d, C]` (SYMM).
+///
+/// # Panics
+/// If the shapes do not match or G is not contiguous and row-major.
+#[must_use]
+pub fn symmetric_product(gram: ArrayView2<'_, f32>, weights: ArrayView2<'_, f32>) -> Array2<f32> {
+    let (d, columns) = weights.dim();
+    assert_eq!(gram.dim(), (d, d), "Gram matrix of {d} unknowns");
+    let weights = weights.as_standard_layout();
+    let mut product = Array2::zeros((d, columns));
+    // SAFETY: all three are row-major with the shapes asserted or made above, and `product` is exclusively borrowed.
+    unsafe {
+        cblas_sys::cblas_ssymm(
+            cblas_sys::CBLAS_LAYOUT::CblasRowMajor,
+            cblas_sys::CBLAS_SIDE::CblasLeft,
+            cblas_sys::CBLAS_UPLO::CblasLower,
+            int(d),
+            int(columns),
+            1.0,
+            contiguous(&gram).as_ptr(),
+            int(d),
+            weights.as_ptr(),
+            int(columns),
+            0.0,
+            product.as_mut_ptr(),
+            int(columns),
+        );
+    }
+    product
+}
+
+/// Solves L X = B, or L'X = B if `transposed`, in place of B `[d, C]`: L is the lower triangle of `lower`, `[d, d]` (TRSM).
+///
+/// # Panics
+/// If the shapes do not match or a matrix is not contiguous and row-major.
+pub fn solve_lower(
+    lower: ArrayView2<'_, f32>,
+    transposed: bool,
+    right: &mut ArrayViewMut2<'_, f32>,
+) {
+    let (d, columns) = right.dim();
+    assert_eq!(lower.dim(), (d, d), "triangle of {d} unknowns");
+    assert!(right.is_standard_layout(), "contiguous right-hand side");
+    // SAFETY: both are row-major with the shapes asserted, and `right` is exclusively borrowed.
+    unsafe {
+        cblas_sys::cblas_strsm(
+            cblas_sys::CBLAS_LAYOUT::CblasRowMajor,
+            cblas_sys::CBLAS_SIDE::CblasLeft,
+            cblas_sys::CBLAS_UPLO::CblasLower,
+            if transposed {
+                cblas_sys::CBLAS_TRANSPOSE::CblasTrans
+            } else {
+                cblas_sys::CBLAS_TRANSPOSE::CblasNoTrans
+            },
+            cblas_sys::CBLAS_DIAG::CblasNonUnit,
+            int(d),
+            int(columns),
+            1.0,
+            contiguous(&lower).as_ptr(),
+            int(d),
+            right.as_mut_ptr(),
+            int(columns),
+        );
+    }
+}
+
+fn contiguous<'a>(matrix: &'a ArrayView2<'_, f32>) -> &'a [f32] {
+    matrix
+        .as_slice()
+        .unwrap_or_else(|| panic!("a contiguous matrix"))
+}
+
+fn int(value: usize) -> c_int {
+    c_int::try_from(value)
+        .unwrap_or_else(|_| panic!("dimension {value} exceeds what BLAS can address"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
 
     #[test]
     fn the_gram_is_the_lower_triangle_of_the_product() {
@@ -113,6 +183,29 @@ mod tests {
             for j in 0..=i {
                 assert_eq!(gram[[i, j]], product[[i, j]]);
             }
+        }
+    }
+    /// A lower triangle, with values above it that nobody may read.
+    fn lower() -> Array2<f32> {
+        Array2::from_shape_fn((4, 4), |(i, j)| match i.cmp(&j) {
+            std::cmp::Ordering::Less => f32::NAN,
+            std::cmp::Ordering::Equal => 4.0,
+            std::cmp::Ordering::Greater => (i + 2 * j) as f32 - 2.0,
+        })
+    }
+
+    #[test]
+    fn triangles_stand_for_symmetric_matrices_and_systems() {
+        let lower = lower();
+        let w = Array2::from_shape_fn((4, 3), |(i, j)| i as f32 - 2.0 * j as f32);
+        let full = Array2::from_shape_fn((4, 4), |(i, j)| lower[[i.max(j), i.min(j)]]);
+        assert_eq!(symmetric_product(lower.view(), w.view()), full.dot(&w));
+        let triangle =
+            Array2::from_shape_fn((4, 4), |(i, j)| if i >= j { lower[[i, j]] } else { 0.0 });
+        for (transposed, system) in [(false, triangle.clone()), (true, triangle.t().to_owned())] {
+            let mut solved = system.dot(&w);
+            solve_lower(lower.view(), transposed, &mut solved.view_mut());
+            assert!(solved.iter().zip(&w).all(|(x, y)| (x - y).abs() < 1e-5));
         }
     }
 }

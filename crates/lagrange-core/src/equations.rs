@@ -139,6 +139,22 @@ pub fn pack_triangle(gram: ArrayView2<'_, f32>, packed: &mut [f32]) {
     }
 }
 
+/// The lower triangle of `gram`, `[d, d]`, becomes `kept` times itself plus `scale` times the packed one; what is above it stays.
+///
+/// # Panics
+/// If `packed` is not the triangle of a `[d, d]` matrix.
+pub fn average_triangle(packed: &[f32], kept: f32, scale: f32, gram: &mut Array2<f32>) {
+    assert_eq!(packed.len(), triangle_len(gram.nrows()), "packed triangle");
+    let mut rest = packed;
+    for (i, mut row) in gram.rows_mut().into_iter().enumerate() {
+        let (line, tail) = rest.split_at(i + 1);
+        for (value, packed) in row.iter_mut().zip(line) {
+            *value = kept * *value + scale * packed;
+        }
+        rest = tail;
+    }
+}
+
 /// The full symmetric matrix of a packed lower triangle, every value times `scale`.
 ///
 /// # Panics
@@ -192,6 +208,12 @@ mod tests {
         let full = unpack_triangle(&packed, d, 2.0);
         for ((i, j), value) in full.indexed_iter() {
             assert_eq!(*value, 2.0 * half[[i.max(j), i.min(j)]]);
+        }
+        let mut average = full.clone();
+        average_triangle(&packed, 0.5, 3.0, &mut average);
+        for ((i, j), value) in average.indexed_iter() {
+            let expected = if j <= i { 4.0 } else { 2.0 };
+            assert_eq!(*value, expected * half[[i.max(j), i.min(j)]]);
         }
     }
 

@@ -324,8 +324,10 @@ impl Session {
         let compute = Arc::clone(&self.compute);
         let outgoing = self.outgoing.clone();
         self.pool.spawn(move || {
+            let begin = Instant::now();
             let attempt =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compute.answer(&work)));
+            tracing::debug!(job = ?work.header.job, shards = work.header.shards.len(), seconds = begin.elapsed().as_secs_f64(), "computed");
             let message = match attempt {
                 Ok(Ok(answer)) => return send_answer(&outgoing, answer),
                 Ok(Err(error)) => error.to_string(),

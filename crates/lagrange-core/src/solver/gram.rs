@@ -1,8 +1,9 @@
 //! The `gram` solver: ridge least squares from the normal equations (Taylor's transpose reduction).
 
 use super::{Solution, SolveError, StageEquations, WeightSolver};
+use crate::blas;
 use ndarray::{Array2, ArrayView2};
-use ndarray_linalg::{CholeskyInto, Diag, SolveTriangular, UPLO};
+use ndarray_linalg::{CholeskyInto, UPLO};
 
 /// Solves the normal equations `(G + ridge * mean(diag G) I) W = M`.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +54,14 @@ impl GramSolver {
         system
             .diag_mut()
             .map_inplace(|value| *value += ridge * mean);
-        let lower = system
-            .cholesky_into(UPLO::Lower)
+        // LAPACK stores columns: handing it the transpose, whose upper triangle is our lower one, saves two transpositions.
+        let upper = system
+            .reversed_axes()
+            .cholesky_into(UPLO::Upper)
             .map_err(|_| SolveError::NotPositiveDefinite { stage })?;
-        Ok(Self { lower })
+        Ok(Self {
+            lower: upper.reversed_axes(),
+        })
     }
 
     /// A lower bound of the system's condition number: the squared ratio of the factor's extreme pivots.
@@ -73,16 +78,10 @@ impl GramSolver {
     /// # Errors
     /// [`SolveError::NotFinite`] if the solution is not finite.
     pub fn solve(&self, right: &Array2<f32>, stage: usize) -> Result<Array2<f32>, SolveError> {
-        let failed = |_| SolveError::NotPositiveDefinite { stage };
-        let half = self
-            .lower
-            .solve_triangular(UPLO::Lower, Diag::NonUnit, right)
-            .map_err(failed)?;
-        let solution = self
-            .lower
-            .t()
-            .solve_triangular(UPLO::Upper, Diag::NonUnit, &half)
-            .map_err(failed)?;
+        let mut solution = right.as_standard_layout().into_owned();
+        for transposed in [false, true] {
+            blas::solve_lower(self.lower.view(), transposed, &mut solution.view_mut());
+        }
         if solution.iter().all(|value| value.is_finite()) {
             Ok(solution)
         } else {

@@ -1,8 +1,10 @@
 //! From work to reply: every shard's part in parallel, then sums along the fixed tree.
 
+mod buffers;
 mod classic;
 mod scratch;
 
+use self::buffers::Buffers;
 use self::scratch::{Kernel, Scratch};
 use crate::store::{Shard, ShardStore, StoreError};
 use lagrange_core::equations::{EquationLayout, matrix};
@@ -67,6 +69,7 @@ pub struct Compute {
     store: ShardStore,
     layouts: [EquationLayout; 2],
     scratch: Mutex<Vec<Scratch>>,
+    buffers: Buffers,
     /// Patches of the stage whose kernels are being found. They depend on the run alone: the weights of earlier stages are settled.
     patches: Mutex<HashMap<StageAndShard, Arc<Array2<f32>>>>,
     /// z and a of the classic schedule.
@@ -83,6 +86,7 @@ impl Compute {
             network,
             store,
             scratch: Mutex::default(),
+            buffers: Buffers::default(),
             patches: Mutex::default(),
             states: Mutex::default(),
         }
@@ -159,6 +163,7 @@ impl Compute {
             sums.add(Node::leaf(shard), value, |mut left, right| {
                 add_into(&mut left.0, &right.0);
                 add_into(&mut left.1, &right.1);
+                self.buffers.give_back(right.0);
                 left
             });
         }
@@ -167,7 +172,7 @@ impl Compute {
         let mut payload = Payload::new();
         let mut nodes = Vec::with_capacity(sums.len());
         for (node, (values, scalars)) in sums {
-            payload.push(values);
+            payload.push(self.buffers.lend(values));
             nodes.push(NodeSum { node, scalars });
         }
         payload.push(rows);
@@ -196,7 +201,7 @@ impl Compute {
             .shard(index)
             .ok_or_else(|| ComputeError::Misfit(format!("shard {index} is not held")))?;
         let mut part = Part {
-            sums: vec![0.0; shape.sums],
+            sums: self.buffers.take(shape.sums),
             ..Part::default()
         };
         match context.job {

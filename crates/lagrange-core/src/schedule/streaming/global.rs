@@ -1,7 +1,7 @@
 //! What the coordinator does with a step's sums: solve the correction equations and move the weights.
 
 use super::{HiddenStep, Metric, UpdateParams};
-use crate::equations::{EquationLayout, unpack_triangle};
+use crate::equations::{EquationLayout, average_triangle};
 use crate::network::Network;
 use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
 use crate::weights::Weights;
@@ -10,6 +10,7 @@ use ndarray::{Array2, ArrayView2};
 /// Running Gram matrix, momentum and factor of one stage.
 #[derive(Debug, Clone)]
 struct StageState {
+    /// Its lower triangle.
     gram: Array2<f32>,
     velocity: Array2<f32>,
     solver: Option<GramSolver>,
@@ -90,16 +91,20 @@ impl WeightUpdate {
             let (step, condition) = state.solve(&self.params, index)?;
             let current = weights.stage(index);
             let weight_norm = gram_norm(&state.gram, current);
-            let scale = match self.params.hidden_step {
-                HiddenStep::TrustRegion if index != last => {
-                    state.trusted_scale(&self.params, current, step.view(), rate)
+            let length = gram_norm(&state.gram, step.view());
+            let scale = match (self.params.hidden_step, self.params.metric) {
+                (HiddenStep::TrustRegion, Metric::Gram) if index != last => {
+                    trust_region_scale(length, rate * self.params.trust * weight_norm)
+                }
+                (HiddenStep::TrustRegion, Metric::Identity) if index != last => {
+                    let [length, norm] = [step.view(), current].map(euclidean_norm);
+                    trust_region_scale(length, rate * self.params.trust * norm)
                 }
                 _ => rate * self.params.output_rate,
             };
-            let step = step * scale;
-            let step_norm = gram_norm(&state.gram, step.view());
+            let step_norm = scale * length;
             moved.push((
-                &current + &step,
+                &current + step * scale,
                 StageReport {
                     weight_norm,
                     step_norm,
@@ -134,15 +139,13 @@ impl StageState {
         self.velocity *= params.momentum;
         self.velocity.scaled_add(1.0 / self.cross_rows, &cross);
         if layout.has_gram() {
-            let d = self.gram.nrows();
-            let fresh = unpack_triangle(layout.triangle(index, sums), d, 1.0 / self.gram_rows);
             // A plain mean of the first ones: a decaying mean would let the first small sample dominate for long, and
             // directions that it happened to miss would be stepped along without bound but for the ridge.
             let seen = f32::from(self.refreshes);
             let kept = params.gram_decay.min(seen / (seen + 1.0));
             self.refreshes = self.refreshes.saturating_add(1);
-            self.gram *= kept;
-            self.gram.scaled_add(1.0 - kept, &fresh);
+            let packed = layout.triangle(index, sums);
+            average_triangle(packed, kept, (1.0 - kept) / self.gram_rows, &mut self.gram);
             self.solver = Some(GramSolver::factorise(
                 self.gram.view(),
                 params.ridge,
@@ -171,26 +174,10 @@ impl StageState {
             }
         }
     }
+}
 
-    /// The factor that gives `step` the length `rate * trust`, relative to `current`.
-    fn trusted_scale(
-        &self,
-        params: &UpdateParams,
-        current: ArrayView2<'_, f32>,
-        step: ArrayView2<'_, f32>,
-        rate: f32,
-    ) -> f32 {
-        let identity;
-        let metric = match params.metric {
-            Metric::Gram => &self.gram,
-            Metric::Identity => {
-                identity = Array2::eye(self.gram.nrows());
-                &identity
-            }
-        };
-        let radius = rate * params.trust * gram_norm(metric, current);
-        trust_region_scale(metric, step, radius)
-    }
+fn euclidean_norm(weights: ArrayView2<'_, f32>) -> f32 {
+    weights.iter().map(|w| w * w).sum::<f32>().sqrt()
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn two_thousand_digits() -> Config {
         train_limit: Some(2048),
         ..Config::default()
     };
-    config.schedule.epochs = 2;
+    config.schedule.epochs = 2.0;
     config
 }
 

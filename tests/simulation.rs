@@ -91,7 +91,7 @@ fn every_choice_is_independent_of_the_number_of_workers_and_changes_the_result()
     let dataset = Arc::new(bars(200, 40));
     let mut base = small_config(8);
     // Long enough for margins beyond 1, where losses differ, and for steps that do not refresh the Gram matrices.
-    base.schedule.epochs = 8;
+    base.schedule.epochs = 8.0;
     let mut choices = Choices::new(base, dataset);
     let mut check = |change: &dyn Fn(&mut Config)| choices.check(change);
     check(&|_| {});
@@ -126,7 +126,7 @@ fn every_choice_of_the_classic_schedule_is_independent_of_the_number_of_workers_
     let mut base = small_config(8);
     base.schedule.kind = ScheduleKind::Classic;
     base.schedule.batch = 0;
-    base.schedule.epochs = 4;
+    base.schedule.epochs = 4.0;
     base.schedule.ridge = 1e-3;
     let mut choices = Choices::new(base, dataset);
     let mut check = |change: &dyn Fn(&mut Config)| choices.check(change);
@@ -183,7 +183,7 @@ fn a_diverging_run_goes_back_and_still_learns() {
     let dataset = Arc::new(bars(400, 100));
     let mut config = small_config(8);
     config.schedule.loss = lagrange_core::loss::Loss::Squared;
-    config.schedule.epochs = 12;
+    config.schedule.epochs = 12.0;
     let trained = |output_rate| {
         let mut config = config.clone();
         config.schedule.output_rate = output_rate;

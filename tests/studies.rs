@@ -219,3 +219,35 @@ fn a_baseline_reports_its_score() {
     );
     assert!(error.contains("no useful gradient"), "{error}");
 }
+
+#[test]
+fn bench_measures_every_part_of_a_step_and_every_number_of_workers() {
+    let measured = json(&["bench", "--json", "--set", "schedule.batch=32"]);
+    let rows = |key: &str| measured[key].as_array().cloned().unwrap_or_default();
+    let names: Vec<String> = rows("kernels")
+        .iter()
+        .map(|row| row["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    for name in [
+        "stage 1 convolution",
+        "stage 2 adjoint",
+        "stage 2 pool prox",
+        "stage 3 solve, per step",
+        "a shard's step with Gram refresh",
+    ] {
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+    }
+    for row in rows("kernels") {
+        assert!(row["micros"].as_f64().is_some_and(|t| t > 0.0), "{row}");
+    }
+    let scaling = rows("scaling");
+    assert_eq!(scaling[0]["workers"], 1);
+    assert_eq!(scaling[0]["speed_up"], 1.0);
+    for row in &scaling {
+        for key in ["images_per_second", "bytes_per_step", "wait_ms"] {
+            assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
+        }
+    }
+    let refused = failure(&["bench", "--preset", "classic"], 1);
+    assert!(refused.contains("schedule.kind"), "{refused}");
+}

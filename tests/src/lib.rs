@@ -64,7 +64,7 @@ pub fn small_config(shards: usize) -> Config {
         ..Config::default()
     };
     config.data.shards = shards;
-    config.schedule.epochs = 2;
+    config.schedule.epochs = 2.0;
     config.schedule.batch = 4 * shards;
     config.schedule.gram_rows = 32 * shards;
     config.start.images = 8 * shards;

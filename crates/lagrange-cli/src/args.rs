@@ -48,6 +48,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Train one of the systems that ADMM is compared with.
     Baseline(BaselineArgs),
+    /// Measure this machine: every kernel against matrix multiplication, and short runs with 1, 2, .. workers.
+    Bench(BenchArgs),
     /// Show configurations.
     Config(ConfigArgs),
 }
@@ -70,9 +72,9 @@ pub struct RunArgs {
     /// Key of every random draw.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Passes over the training data.
+    /// Passes over the training data; a part of one, such as 0.5, will do.
     #[arg(long)]
-    pub epochs: Option<u64>,
+    pub epochs: Option<f64>,
     /// Use only the first so many training images.
     #[arg(long, value_name = "N")]
     pub train_limit: Option<usize>,
@@ -271,6 +273,14 @@ pub struct BaselineArgs {
     /// Which one.
     pub kind: BaselineKind,
     /// The run: task, seed, data, network and epochs count; settings of ADMM are of no effect.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// `lagrange bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure: network, batch and schedule; --run-dir and --quiet are of no effect.
     #[command(flatten)]
     pub run: RunArgs,
 }

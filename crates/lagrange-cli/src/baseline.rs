@@ -27,6 +27,14 @@ pub struct BaselineResult {
     pub score: Score,
 }
 
+/// A number of epochs for those that only know whole ones.
+fn whole(epochs: f64) -> Result<usize> {
+    if epochs.fract() == 0.0 && (1.0..=1e6).contains(&epochs) {
+        return Ok(epochs as usize);
+    }
+    bail!("schedule.epochs is {epochs}: baselines train for whole epochs, at least 1")
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -36,7 +44,7 @@ pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
     let dataset = Dataset::load(args.run.data_dir.as_deref())?;
     let problem = Problem::new(&dataset, config.task, config.train_limit, config.validation)?;
     drop(dataset);
-    let epochs = usize::try_from(config.schedule.epochs)?;
+    let epochs = whole(config.schedule.epochs)?;
     let trained = |spec, optimiser| -> Result<Score> {
         let network = problem.network(spec)?;
         Ok(back_propagation(&problem, &network, &optimiser, config.seed)?.score)

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod baseline;
+pub mod bench;
 mod child;
 pub mod cluster;
 pub mod compare;
@@ -82,6 +83,10 @@ fn run(command: &Command) -> Result<ExitCode> {
         }
         Command::Baseline(args) => {
             baseline::print(&baseline::run(args)?, args.run.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Bench(args) => {
+            bench::print(&runtime.block_on(bench::run(args))?, args.run.json)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Config(args) => {

@@ -17,7 +17,7 @@ pub struct RunPlan {
     /// How sums become weights and multipliers.
     pub update: UpdateParams,
     /// Passes over the training data.
-    pub epochs: u64,
+    pub epochs: f64,
     /// A step refreshes the Gram matrices once in so many steps.
     pub gram_every: u64,
     /// How the weights start.
@@ -70,6 +70,9 @@ pub enum PlanError {
     },
 }
 
+/// More passes over the data than anybody will wait for.
+const MOST_EPOCHS: f64 = 1e6;
+
 impl RunPlan {
     /// Checks that every number is in its range: a run that would only fail or diverge later is refused now.
     ///
@@ -86,13 +89,11 @@ impl RunPlan {
                 range,
             })
         };
-        for (field, value) in [
-            ("schedule.epochs", self.epochs),
-            ("schedule.gram-every", self.gram_every),
-        ] {
-            if value == 0 {
-                return wrong(field, 0.0, "at least 1");
-            }
+        if self.gram_every == 0 {
+            return wrong("schedule.gram-every", 0.0, "at least 1");
+        }
+        if !(self.epochs > 0.0 && self.epochs <= MOST_EPOCHS) {
+            return wrong("schedule.epochs", self.epochs, "above 0, at most 1000000");
         }
         if let Some((field, value, range)) = self.spec.augment.fault() {
             return wrong(field, value.into(), range);

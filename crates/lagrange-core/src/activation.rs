@@ -117,11 +117,7 @@ impl ActivationSolver {
     /// r = W' (dz - W da) - gamma/beta da, afresh: a recurrence would drift from the true residual.
     fn normal_residual(&mut self, convolution: &mut Convolution, penalty: ActivationPenalty) {
         convolution.adjoint(&self.remaining, &mut self.residual);
-        add_scaled(
-            &mut self.residual,
-            -penalty.gamma / penalty.beta,
-            &self.da,
-        );
+        add_scaled(&mut self.residual, -penalty.gamma / penalty.beta, &self.da);
     }
 }
 
@@ -195,7 +191,8 @@ mod tests {
 
         fn adjoint(&self, z: &Array2<f32>) -> Vec<f32> {
             let mut a = vec![0.0; self.stage.input.len()];
-            self.convolution().adjoint(z.as_slice().expect("contiguous"), &mut a);
+            self.convolution()
+                .adjoint(z.as_slice().expect("contiguous"), &mut a);
             a
         }
 

@@ -163,8 +163,7 @@ fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
             sums: &mut sums,
             residuals: &mut residuals,
         };
-        let streaming =
-            LocalStep::new(&problem.network, PARAMS).run(&layout, &input, output);
+        let streaming = LocalStep::new(&problem.network, PARAMS).run(&layout, &input, output);
         // The second visit starts from the same forward pass as the first.
         for step in 0..2 {
             let round = problem.round(

@@ -87,8 +87,7 @@ impl Case {
             sums: &mut sums,
             residuals: &mut residuals,
         };
-        let scalars =
-            LocalStep::new(&self.network, self.params).run(&layout, &input, output);
+        let scalars = LocalStep::new(&self.network, self.params).run(&layout, &input, output);
         Swept {
             scalars,
             sums,

@@ -199,7 +199,7 @@ mod tests {
         let config = merge(args, &environment).expect("valid");
         assert_eq!(
             (config.seed, config.schedule.epochs, config.schedule.batch),
-            (3, 2, 512)
+            (3, 2.0, 512)
         );
         assert_eq!(config.schedule.trust, 0.25);
     }

@@ -62,8 +62,8 @@ impl Default for ClassicConfig {
 pub struct ScheduleConfig {
     /// `streaming` or `classic`.
     pub kind: ScheduleKind,
-    /// Passes over the training data.
-    pub epochs: u64,
+    /// Passes over the training data; a part of one, such as 0.5, will do.
+    pub epochs: f64,
     /// Samples of a step, over all shards; 0 for all there are.
     pub batch: usize,
     /// `gram`, `sampled`, or for the classic schedule `pseudo-inverse`.
@@ -117,7 +117,7 @@ impl Default for ScheduleConfig {
         let update = UpdateParams::default();
         Self {
             kind: ScheduleKind::default(),
-            epochs: 4,
+            epochs: 4.0,
             batch: 256,
             solver: SolverKind::default(),
             equations: 1.0,
@@ -128,7 +128,7 @@ impl Default for ScheduleConfig {
             activation: ActivationUpdate::default(),
             staircase: StaircaseUpdate::default(),
             gram_rows: 1024,
-            gram_every: 4,
+            gram_every: 16,
             gram_decay: update.gram_decay,
             ridge: update.ridge,
             momentum: update.momentum,

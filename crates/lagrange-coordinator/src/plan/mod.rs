@@ -125,7 +125,7 @@ impl Plan {
             start,
             step: 0,
             steps_per_epoch,
-            total_steps: steps_per_epoch * run.epochs,
+            total_steps: ((steps_per_epoch as f64 * run.epochs).round() as u64).max(1),
             due: VecDeque::new(),
             evaluations: Vec::new(),
             equations: 0,

@@ -210,13 +210,7 @@ pub(super) fn add_cross(g: &Geometry, a: &[f32], z: &[f32], sums: &mut [f32]) {
 }
 
 #[inline(always)]
-fn cross_panel<const N: usize>(
-    g: &Geometry,
-    size: usize,
-    a: &[f32],
-    z: &[f32],
-    sums: &mut [f32],
-) {
+fn cross_panel<const N: usize>(g: &Geometry, size: usize, a: &[f32], z: &[f32], sums: &mut [f32]) {
     for_size!(size, cross_tile, N, (g, a, z, sums));
 }
 

@@ -124,12 +124,7 @@ impl LocalStep {
         scalars
     }
 
-    fn sweep(
-        &mut self,
-        input: &StepInput<'_>,
-        residuals: &mut [f32],
-        scalars: &mut StepScalars,
-    ) {
+    fn sweep(&mut self, input: &StepInput<'_>, residuals: &mut [f32], scalars: &mut StepScalars) {
         self.forward.run(input.images);
         self.update_outputs(input, residuals, scalars);
         for index in (0..self.network.len() - 1).rev() {

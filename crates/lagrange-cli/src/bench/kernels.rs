@@ -1,0 +1,234 @@
+//! One thread's work in a step, part by part, against the product of two matrices.
+
+use super::KernelTime;
+use anyhow::{Context as _, Result};
+use lagrange_core::blas;
+use lagrange_core::convolution::Convolution;
+use lagrange_core::equations::EquationLayout;
+use lagrange_core::network::{Network, Stage};
+use lagrange_core::pooling::{PoolPenalty, Pooling};
+use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput};
+use lagrange_core::solver::GramSolver;
+use lagrange_core::start::he;
+use lagrange_protocol::RunSpec;
+use ndarray::Array2;
+use std::time::{Duration, Instant};
+
+/// Images of one call, as in a step.
+const IMAGES: usize = 8;
+/// How long a part is repeated for one reading, and how many readings there are.
+const READING: Duration = Duration::from_millis(40);
+const READINGS: usize = 5;
+const GEMM_SIDE: usize = 1024;
+
+/// GFLOP/s of matrix products on `threads` threads at once, each by itself.
+pub(super) fn gemm(threads: usize) -> f64 {
+    let seconds: Vec<f64> = std::thread::scope(|scope| {
+        let product = || {
+            let a = Array2::from_elem((GEMM_SIDE, GEMM_SIDE), 0.5f32);
+            seconds(|| drop(std::hint::black_box(a.dot(&a))))
+        };
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(product)).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(f64::INFINITY))
+            .collect()
+    });
+    let flops = 2.0 * (GEMM_SIDE as f64).powi(3);
+    seconds.iter().map(|seconds| flops / seconds / 1e9).sum()
+}
+
+/// Median seconds of a call of `work`.
+fn seconds(mut work: impl FnMut()) -> f64 {
+    work();
+    let mut readings: Vec<f64> = (0..READINGS)
+        .map(|_| {
+            let begin = Instant::now();
+            let mut calls = 0;
+            while calls == 0 || begin.elapsed() < READING {
+                work();
+                calls += 1;
+            }
+            begin.elapsed().as_secs_f64() / f64::from(calls)
+        })
+        .collect();
+    readings.sort_by(f64::total_cmp);
+    readings[READINGS / 2]
+}
+
+/// Values that are not all alike: a pattern between -1 and 1.
+fn values(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0)
+        .collect()
+}
+
+/// The rows of the report.
+struct Rows {
+    gemm: f64,
+    rows: Vec<KernelTime>,
+}
+
+impl Rows {
+    /// A call of `work` does `units` images or steps, with `flops` operations each, or some that do not count.
+    fn add(&mut self, name: String, units: usize, flops: Option<f64>, work: impl FnMut()) {
+        let seconds = seconds(work) / units as f64;
+        let gflops = flops.map(|flops| flops / seconds / 1e9);
+        self.rows.push(KernelTime {
+            name,
+            micros: 1e6 * seconds,
+            gflops,
+            of_gemm: gflops.map(|rate| rate / self.gemm),
+        });
+    }
+}
+
+/// Measures every part of a step of `spec`; `gemm` is one thread's yardstick in GFLOP/s.
+pub(super) fn measure(spec: &RunSpec, gemm: f64) -> Result<Vec<KernelTime>> {
+    let network = spec.resolve()?;
+    let mut rows = Rows {
+        gemm,
+        rows: Vec::new(),
+    };
+    for (index, stage) in network.stages().iter().enumerate() {
+        convolution(&mut rows, index, stage);
+        if index + 1 < network.len() {
+            hidden_outputs(&mut rows, &network, index, spec);
+        }
+    }
+    for (index, stage) in network.stages().iter().enumerate() {
+        equations(&mut rows, index, stage, spec)?;
+    }
+    for gram in [false, true] {
+        whole_step(&mut rows, &network, spec, gram);
+    }
+    Ok(rows.rows)
+}
+
+fn convolution(rows: &mut Rows, index: usize, stage: &Stage) {
+    let number = index + 1;
+    let flops = Some(2.0 * (stage.rows() * stage.patch() * stage.conv.channels) as f64);
+    let weights = values(stage.weights());
+    let mut convolution = Convolution::new(stage);
+    if let Ok(weights) = Array2::from_shape_vec((stage.unknowns(), stage.conv.channels), weights) {
+        convolution.load(weights.view());
+    }
+    let mut a = values(IMAGES * stage.input.len());
+    let mut z = values(IMAGES * stage.conv.len());
+    rows.add(format!("stage {number} convolution"), IMAGES, flops, || {
+        convolution.apply(&a, &mut z);
+    });
+    let mut sums = vec![0.0; stage.weights()];
+    rows.add(
+        format!("stage {number} cross moment"),
+        IMAGES,
+        flops,
+        || convolution.add_cross(&a, &z, &mut sums),
+    );
+    if index > 0 {
+        rows.add(format!("stage {number} adjoint"), IMAGES, flops, || {
+            convolution.adjoint(&z, &mut a);
+        });
+    }
+}
+
+fn hidden_outputs(rows: &mut Rows, network: &Network, index: usize, spec: &RunSpec) {
+    let (number, stage) = (index + 1, &network.stages()[index]);
+    let pooling = Pooling::new(network.activation(), spec.step.staircase);
+    let penalty = PoolPenalty {
+        gamma: spec.step.gamma,
+        beta: spec.step.beta,
+    };
+    let m = values(IMAGES * stage.conv.len());
+    let mut a = values(IMAGES * stage.output.len());
+    let mut dz = vec![0.0; m.len()];
+    rows.add(format!("stage {number} pooling"), IMAGES, None, || {
+        pooling.apply(stage.conv, &m, &mut a);
+    });
+    rows.add(format!("stage {number} pool prox"), IMAGES, None, || {
+        std::hint::black_box(pooling.prox(stage.conv, penalty, &m, &a, &mut dz));
+    });
+}
+
+fn equations(rows: &mut Rows, index: usize, stage: &Stage, spec: &RunSpec) -> Result<()> {
+    let (number, d) = (index + 1, stage.unknowns());
+    let count = spec.shards * spec.step.gram_rows;
+    let toeplitz = Array2::from_shape_vec((count, d), values(count * d))?;
+    let mut gram = Array2::zeros((d, d));
+    let flops = Some((count * d * d) as f64);
+    rows.add(
+        format!("stage {number} Gram, per refresh"),
+        1,
+        flops,
+        || {
+            blas::gram_lower(toeplitz.view(), &mut gram.view_mut());
+        },
+    );
+    let flops = Some((d as f64).powi(3) / 3.0);
+    rows.add(
+        format!("stage {number} factor, per refresh"),
+        1,
+        flops,
+        || {
+            drop(std::hint::black_box(GramSolver::factorise(
+                gram.view(),
+                0.1,
+                index,
+            )));
+        },
+    );
+    let solver =
+        GramSolver::factorise(gram.view(), 0.1, index).context("the Gram matrix of a pattern")?;
+    let right = Array2::from_elem((d, stage.conv.channels), 0.5);
+    let flops = Some(2.0 * (d * d * stage.conv.channels) as f64);
+    rows.add(format!("stage {number} solve, per step"), 1, flops, || {
+        drop(std::hint::black_box(solver.solve(&right, index)));
+    });
+    Ok(())
+}
+
+fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
+    let images = spec.batch_per_shard;
+    let layout = EquationLayout::new(network, gram);
+    let weights = he(network, 0);
+    let inputs = values(images * network.input().len());
+    let targets: Vec<f32> = values(images * network.outputs())
+        .iter()
+        .map(|value| value.signum())
+        .collect();
+    let multipliers = vec![0.0; targets.len()];
+    let mut sums = vec![0.0; layout.len()];
+    let mut residuals = vec![0.0; targets.len()];
+    let mut step = LocalStep::new(network, spec.step);
+    let input = StepInput {
+        weights: &weights,
+        images: &inputs,
+        targets: &targets,
+        multipliers: &multipliers,
+        penalty_factor: 1.0,
+        key: (0, 0, 0),
+    };
+    let name = match gram {
+        false => "a shard's step",
+        true => "a shard's step with Gram refresh",
+    };
+    rows.add(name.to_owned(), images, Some(step_flops(network)), || {
+        let output = StepOutput {
+            sums: &mut sums,
+            residuals: &mut residuals,
+        };
+        std::hint::black_box(step.run(&layout, &input, output));
+    });
+}
+
+/// Operations of one image in a step with one-step activations: convolution and cross moment of every stage, and behind the first
+/// the adjoint and the convolution of the direction.
+fn step_flops(network: &Network) -> f64 {
+    let stages = network.stages().iter().enumerate();
+    stages
+        .map(|(index, stage)| {
+            let products = if index == 0 { 2 } else { 4 };
+            (2 * products * stage.rows() * stage.patch() * stage.conv.channels) as f64
+        })
+        .sum()
+}

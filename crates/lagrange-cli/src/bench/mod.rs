@@ -1,0 +1,124 @@
+//! `lagrange bench`: what this machine makes of a configuration, kernel by kernel and with 1, 2, .. workers.
+
+mod kernels;
+mod scaling;
+
+use crate::args::BenchArgs;
+use crate::config::{Config, ScheduleKind};
+use anyhow::{Result, bail};
+use lagrange_core::blas;
+use lagrange_data::Dataset;
+use serde::Serialize;
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Processors that this process may use.
+    pub cores: usize,
+    /// OpenBLAS kernels.
+    pub blas: String,
+    /// The yardstick: GFLOP/s of a product of two 1024 x 1024 matrices on one thread, and of one on every core at once.
+    pub gemm_gflops: [f64; 2],
+    /// One thread's work, part by part.
+    pub kernels: Vec<KernelTime>,
+    /// Whole runs.
+    pub scaling: Vec<Scaling>,
+}
+
+/// One part of a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KernelTime {
+    /// What it does.
+    pub name: String,
+    /// Microseconds per image, or per step at the coordinator.
+    pub micros: f64,
+    /// Floating-point operations per second, where they are what it costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gflops: Option<f64>,
+    /// The same as a share of one thread's GEMM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_gemm: Option<f64>,
+}
+
+/// A short run with a number of workers of one thread each. Medians over its steps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scaling {
+    /// Worker processes.
+    pub workers: usize,
+    /// Images per second, from the first step to the last.
+    pub images_per_second: f64,
+    /// How much faster than one worker.
+    pub speed_up: f64,
+    /// Milliseconds of a step that the coordinator waits for workers and the wire.
+    pub wait_ms: f64,
+    /// Milliseconds of a step that the coordinator works itself.
+    pub work_ms: f64,
+    /// Bytes on the wire per step, both ways, over all workers.
+    pub bytes_per_step: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the configuration is wrong or a run fails.
+pub async fn run(args: &BenchArgs) -> Result<Measured> {
+    let config = Config::resolve(&args.run)?;
+    if config.schedule.kind != ScheduleKind::Streaming {
+        bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
+    }
+    let dataset = Dataset::load(args.run.data_dir.as_deref())?;
+    let plan = config.plan(dataset.side(), dataset.train.labels.len())?;
+    drop(dataset);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];
+    Ok(Measured {
+        cores,
+        blas: blas::kernels(),
+        gemm_gflops,
+        kernels: kernels::measure(&plan.spec, gemm_gflops[0])?,
+        scaling: scaling::measure(&config, args, cores).await?,
+    })
+}
+
+/// Prints it: tables for people, or one line of JSON.
+///
+/// # Errors
+/// If JSON cannot be written.
+pub fn print(measured: &Measured, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(measured)?);
+        return Ok(());
+    }
+    let [one, all] = measured.gemm_gflops;
+    println!(
+        "{} cores, OpenBLAS kernels {}, GEMM {one:.0} GFLOP/s on one thread, {all:.0} on {}\n",
+        measured.cores, measured.blas, measured.cores
+    );
+    println!(
+        "{:<34} {:>9} {:>9} {:>8}",
+        "one thread", "us", "GFLOP/s", "of GEMM"
+    );
+    for kernel in &measured.kernels {
+        let rate = match (kernel.gflops, kernel.of_gemm) {
+            (Some(gflops), Some(share)) => format!("{gflops:>9.1} {:>6.0} %", 100.0 * share),
+            _ => String::new(),
+        };
+        println!("{:<34} {:>9.1} {rate}", kernel.name, kernel.micros);
+    }
+    println!(
+        "\n{:<8} {:>9} {:>9} {:>9} {:>9} {:>11}",
+        "workers", "images/s", "speed-up", "wait ms", "work ms", "kB per step"
+    );
+    for row in &measured.scaling {
+        println!(
+            "{:<8} {:>9.0} {:>9.2} {:>9.1} {:>9.1} {:>11.0}",
+            row.workers,
+            row.images_per_second,
+            row.speed_up,
+            row.wait_ms,
+            row.work_ms,
+            row.bytes_per_step / 1e3
+        );
+    }
+    Ok(())
+}

@@ -42,6 +42,14 @@ impl Statistics {
     }
 }
 
+/// The median of `values`, the upper one of an even number; not a number of nothing.
+#[must_use]
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// One figure of accuracies, in %; a dash where there are none.
 #[must_use]
 pub fn percent(accuracy: Option<&Statistics>, pick: fn(&Statistics) -> f64) -> String {
@@ -94,5 +102,12 @@ mod tests {
         assert_eq!(share, 0.6);
         assert!(is_collapse(0.6, share) && is_collapse(f64::NAN, share));
         assert!(!is_collapse(0.7, share));
+    }
+
+    #[test]
+    fn the_median_does_not_depend_on_order_or_outliers() {
+        assert_eq!(median([3.0, 1e9, 1.0]), 3.0);
+        assert_eq!(median([4.0, 1.0]), 4.0);
+        assert!(median([]).is_nan());
     }
 }

@@ -125,7 +125,7 @@ impl ActivationSolver {
 mod tests {
     use super::*;
     use crate::toeplitz;
-    use crate::toeplitz::tests::{draw, stage};
+    use crate::toeplitz::tests::{draw, stage, stage_of};
     use ndarray::{Array2, ArrayView2};
     use proptest::prelude::*;
 
@@ -149,12 +149,7 @@ mod tests {
             0.1f32..10.0,
         )
             .prop_map(|(kernel, same, c_in, c_out, extra, seed, beta, gamma)| {
-                let pad = if same && kernel % 2 == 1 {
-                    (kernel - 1) / 2
-                } else {
-                    0
-                };
-                let stage = stage(kernel + extra, kernel, pad, c_in, c_out);
+                let stage = stage_of(kernel, same, extra, c_in, c_out);
                 Problem {
                     weights: Array2::from_shape_vec(
                         (stage.unknowns(), c_out),

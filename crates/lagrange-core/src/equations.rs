@@ -101,11 +101,8 @@ impl EquationLayout {
     /// The cross moment S of `stage`, `[d, C]`, to write.
     pub fn cross_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> ArrayViewMut2<'a, f32> {
         let place = &self.places[stage];
-        matrix_mut(
-            &mut sums[place.cross.clone()],
-            place.unknowns,
-            place.outputs,
-        )
+        let cross = self.cross_slice_mut(stage, sums);
+        matrix_mut(cross, place.unknowns, place.outputs)
     }
 
     /// The cross moment S of `stage` as one row after the other.

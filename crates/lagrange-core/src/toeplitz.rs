@@ -105,6 +105,22 @@ pub(crate) mod tests {
         }
     }
 
+    /// A stage whose input is `extra` wider than its kernel, padded to keep its size if `same` and the kernel is odd.
+    pub(crate) fn stage_of(
+        kernel: usize,
+        same: bool,
+        extra: usize,
+        c_in: usize,
+        c_out: usize,
+    ) -> Stage {
+        let pad = if same && kernel % 2 == 1 {
+            (kernel - 1) / 2
+        } else {
+            0
+        };
+        stage(kernel + extra, kernel, pad, c_in, c_out)
+    }
+
     pub(crate) fn draw(seed: u64, n: usize) -> Vec<f32> {
         let mut random = crate::random::stream(seed, crate::random::Purpose::Rows, 0, n as u64);
         (0..n).map(|_| random.random_range(-1.0..1.0)).collect()
@@ -129,15 +145,8 @@ pub(crate) mod tests {
     }
 
     fn stages() -> impl Strategy<Value = Stage> {
-        (1usize..6, 0usize..2, 1usize..8, 1usize..4, 0usize..6).prop_map(
-            |(kernel, same, c_in, c_out, extra)| {
-                let pad = if kernel % 2 == 1 {
-                    same * (kernel - 1) / 2
-                } else {
-                    0
-                };
-                stage(kernel + extra, kernel, pad, c_in, c_out)
-            },
+        (1usize..6, any::<bool>(), 1usize..8, 1usize..4, 0usize..6).prop_map(
+            |(kernel, same, c_in, c_out, extra)| stage_of(kernel, same, extra, c_in, c_out),
         )
     }
 

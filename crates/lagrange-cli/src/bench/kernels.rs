@@ -1,10 +1,11 @@
 //! One thread's work in a step, part by part, against the product of two matrices.
 
 use super::KernelTime;
+use crate::statistics::median;
 use anyhow::{Context as _, Result};
 use lagrange_core::blas;
 use lagrange_core::convolution::Convolution;
-use lagrange_core::equations::EquationLayout;
+use lagrange_core::equations::{EquationLayout, matrix};
 use lagrange_core::network::{Network, Stage};
 use lagrange_core::pooling::{PoolPenalty, Pooling};
 use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput};
@@ -41,19 +42,15 @@ pub(super) fn gemm(threads: usize) -> f64 {
 /// Median seconds of a call of `work`.
 fn seconds(mut work: impl FnMut()) -> f64 {
     work();
-    let mut readings: Vec<f64> = (0..READINGS)
-        .map(|_| {
-            let begin = Instant::now();
-            let mut calls = 0;
-            while calls == 0 || begin.elapsed() < READING {
-                work();
-                calls += 1;
-            }
-            begin.elapsed().as_secs_f64() / f64::from(calls)
-        })
-        .collect();
-    readings.sort_by(f64::total_cmp);
-    readings[READINGS / 2]
+    median((0..READINGS).map(|_| {
+        let begin = Instant::now();
+        let mut calls = 0;
+        while calls == 0 || begin.elapsed() < READING {
+            work();
+            calls += 1;
+        }
+        begin.elapsed().as_secs_f64() / f64::from(calls)
+    }))
 }
 
 /// Values that are not all alike: a pattern between -1 and 1.
@@ -110,9 +107,7 @@ fn convolution(rows: &mut Rows, index: usize, stage: &Stage) {
     let flops = Some(2.0 * (stage.rows() * stage.patch() * stage.conv.channels) as f64);
     let weights = values(stage.weights());
     let mut convolution = Convolution::new(stage);
-    if let Ok(weights) = Array2::from_shape_vec((stage.unknowns(), stage.conv.channels), weights) {
-        convolution.load(weights.view());
-    }
+    convolution.load(matrix(&weights, stage.unknowns(), stage.conv.channels));
     let mut a = values(IMAGES * stage.input.len());
     let mut z = values(IMAGES * stage.conv.len());
     rows.add(format!("stage {number} convolution"), IMAGES, flops, || {

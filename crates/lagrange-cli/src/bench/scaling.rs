@@ -4,6 +4,7 @@ use super::Scaling;
 use crate::args::BenchArgs;
 use crate::child;
 use crate::config::Config;
+use crate::statistics::median;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::path::Path;
@@ -81,14 +82,8 @@ fn read(run_dir: &Path, workers: usize, batch: usize) -> Result<Scaling> {
         workers,
         images_per_second: count * batch as f64 / (last.seconds - first.seconds),
         speed_up: 1.0,
-        wait_ms: median(&steps, |line| 1e3 * line.wait_seconds),
-        work_ms: median(&steps, |line| 1e3 * line.work_seconds),
+        wait_ms: median(steps.iter().map(|line| 1e3 * line.wait_seconds)),
+        work_ms: median(steps.iter().map(|line| 1e3 * line.work_seconds)),
         bytes_per_step: (bytes(last) - bytes(first)) / count,
     })
-}
-
-fn median(lines: &[&Line], value: impl Fn(&Line) -> f64) -> f64 {
-    let mut values: Vec<f64> = lines.iter().map(|line| value(line)).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -221,7 +221,7 @@ fn inner<'a>(stage: &Stage, padded: &'a mut [f32]) -> impl Iterator<Item = &'a m
 mod tests {
     use super::*;
     use crate::equations::matrix;
-    use crate::toeplitz::tests::{draw, stage};
+    use crate::toeplitz::tests::{draw, stage_of};
     use crate::toeplitz::toeplitz_rows;
     use ndarray::Array2;
     use proptest::prelude::*;
@@ -259,15 +259,10 @@ mod tests {
     }
 
     fn problems() -> impl Strategy<Value = Problem> {
-        let sides = (1usize..6, 0usize..2, 0usize..8);
+        let sides = (1usize..6, any::<bool>(), 0usize..8);
         (sides, 1usize..9, 1usize..36, any::<u64>()).prop_map(
             |((kernel, same, extra), c_in, c_out, seed)| {
-                let pad = if kernel % 2 == 1 {
-                    same * (kernel - 1) / 2
-                } else {
-                    0
-                };
-                let stage = stage(kernel + extra, kernel, pad, c_in, c_out);
+                let stage = stage_of(kernel, same, extra, c_in, c_out);
                 let shape = (stage.unknowns(), c_out);
                 Problem {
                     weights: Array2::from_shape_vec(shape, draw(seed, stage.weights()))

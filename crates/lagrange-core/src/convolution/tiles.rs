@@ -120,9 +120,7 @@ fn forward_tile<const M: usize, const N: usize>(
         if g.step == 1 {
             // Patches one value apart: the tile's inputs are neighbours.
             for (k, b) in weights.iter().enumerate() {
-                let Some(a) = line[k..].first_chunk::<M>() else {
-                    return;
-                };
+                let a = &line[k..][..M];
                 for i in 0..M {
                     for j in 0..N {
                         acc[i][j] = a[i].mul_add(b[j], acc[i][j]);
@@ -225,11 +223,8 @@ fn cross_tile<const M: usize, const N: usize>(
     for y in 0..g.rows {
         let (a, z) = (&a[y * g.line..], &z[y * g.columns * g.channels..]);
         for x in 0..g.columns {
-            let inputs = a[x * g.step..].first_chunk::<M>();
-            let outputs = z[x * g.channels..].first_chunk::<N>();
-            let (Some(inputs), Some(outputs)) = (inputs, outputs) else {
-                return;
-            };
+            let inputs = &a[x * g.step..][..M];
+            let outputs = &z[x * g.channels..][..N];
             for i in 0..M {
                 for j in 0..N {
                     acc[i][j] = inputs[i].mul_add(outputs[j], acc[i][j]);

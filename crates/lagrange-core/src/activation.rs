@@ -20,15 +20,6 @@ pub enum ActivationUpdate {
     Exact,
 }
 
-impl ActivationUpdate {
-    fn iterations(self) -> usize {
-        match self {
-            Self::OneStep => 1,
-            Self::Exact => MOST_ITERATIONS,
-        }
-    }
-}
-
 /// The normal equations hold when their residual has fallen to this part of the right-hand side: about what f32 can tell.
 const TOLERANCE: f32 = 1e-5;
 /// The condition number is 1 + beta/gamma |W|^2; a system that needs more iterations than this is beyond f32.
@@ -83,13 +74,48 @@ impl ActivationSolver {
         penalty: ActivationPenalty,
         a: &mut [f32],
     ) -> f64 {
+        match self.update {
+            ActivationUpdate::OneStep => self.one_step(convolution, dz, penalty, a),
+            ActivationUpdate::Exact => self.exact(convolution, dz, penalty, a),
+        }
+    }
+
+    fn one_step(
+        &mut self,
+        convolution: &mut Convolution,
+        dz: &[f32],
+        penalty: ActivationPenalty,
+        a: &mut [f32],
+    ) -> f64 {
+        convolution.adjoint(dz, &mut self.residual);
+        let square = sum_of_squares(&self.residual);
+        let before = f64::from(sum_of_squares(dz));
+        if square == 0.0 {
+            return before;
+        }
+        convolution.apply_without_bias(&self.residual, &mut self.image);
+        let image = sum_of_squares(&self.image);
+        let alpha = penalty.beta * square / (penalty.beta * image + penalty.gamma * square);
+        add_scaled(a, alpha, &self.residual);
+        // |dz - alpha W r|^2, where <dz, W r> = <W' dz, r> = |r|^2.
+        let (alpha, image) = (f64::from(alpha), f64::from(image));
+        (before - alpha * (2.0 * f64::from(square) - alpha * image)).max(0.0)
+    }
+
+    fn exact(
+        &mut self,
+        convolution: &mut Convolution,
+        dz: &[f32],
+        penalty: ActivationPenalty,
+        a: &mut [f32],
+    ) -> f64 {
         self.remaining.copy_from_slice(dz);
         self.da.fill(0.0);
         self.normal_residual(convolution, penalty);
         self.direction.copy_from_slice(&self.residual);
         let first = sum_of_squares(&self.residual);
         let mut square = first;
-        for iteration in 1..=self.update.iterations() {
+        for _ in 0..MOST_ITERATIONS {
             if square <= TOLERANCE * TOLERANCE * first {
                 break;
             }
@@ -99,9 +125,6 @@ impl ActivationSolver {
             let alpha = penalty.beta * square / (penalty.beta * image + penalty.gamma * along);
             add_scaled(&mut self.da, alpha, &self.direction);
             add_scaled(&mut self.remaining, -alpha, &self.image);
-            if iteration == self.update.iterations() {
-                break;
-            }
             self.normal_residual(convolution, penalty);
             let next = sum_of_squares(&self.residual);
             let conjugate = next / square;

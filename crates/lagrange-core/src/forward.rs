@@ -141,13 +141,4 @@ impl Forward {
     pub fn write_rows(&self, index: usize, rows: &mut [f32]) {
         toeplitz::toeplitz_rows(&self.network.stages()[index], self.input(index), rows);
     }
-
-    /// The cross moment T'(a_{l-1}) Z of stage `index`, added to `sums`, `[d, C]`: `z` is `[n, H, W, C]`.
-    ///
-    /// # Panics
-    /// If a length differs.
-    pub fn add_cross(&mut self, index: usize, z: &[f32], sums: &mut [f32]) {
-        let length = self.samples * self.network.stages()[index].input.len();
-        self.convolutions[index].add_cross(&self.inputs[index][..length], z, sums);
-    }
 }

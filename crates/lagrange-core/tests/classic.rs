@@ -152,7 +152,6 @@ fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
         let layout = EquationLayout::new(&problem.network, false);
         let (mut sums, mut residuals) = (vec![0.0; layout.len()], vec![0.0; problem.targets.len()]);
         let input = StepInput {
-            weights: &problem.weights,
             images: &problem.images,
             targets: &problem.targets,
             multipliers: &vec![0.25; problem.targets.len()],
@@ -163,7 +162,9 @@ fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
             sums: &mut sums,
             residuals: &mut residuals,
         };
-        let streaming = LocalStep::new(&problem.network, PARAMS).run(&layout, &input, output);
+        let mut step = LocalStep::new(&problem.network, PARAMS);
+        step.load(&problem.weights);
+        let streaming = step.run(&layout, &input, output);
         // The second visit starts from the same forward pass as the first.
         for step in 0..2 {
             let round = problem.round(

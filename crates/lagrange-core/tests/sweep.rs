@@ -76,7 +76,6 @@ impl Case {
         let mut sums = vec![f32::NAN; layout.len()];
         let mut residuals = vec![f32::NAN; self.targets.len()];
         let input = StepInput {
-            weights: &self.weights,
             images: &self.images,
             targets: &self.targets,
             multipliers: &self.multipliers,
@@ -87,7 +86,9 @@ impl Case {
             sums: &mut sums,
             residuals: &mut residuals,
         };
-        let scalars = LocalStep::new(&self.network, self.params).run(&layout, &input, output);
+        let mut step = LocalStep::new(&self.network, self.params);
+        step.load(&self.weights);
+        let scalars = step.run(&layout, &input, output);
         Swept {
             scalars,
             sums,

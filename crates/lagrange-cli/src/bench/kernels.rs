@@ -4,7 +4,7 @@ use super::KernelTime;
 use crate::statistics::median;
 use anyhow::{Context as _, Result};
 use lagrange_core::blas;
-use lagrange_core::convolution::Convolution;
+use lagrange_core::convolution::{Convolution, CrossMoment};
 use lagrange_core::equations::{EquationLayout, matrix};
 use lagrange_core::network::{Network, Stage};
 use lagrange_core::pooling::{PoolPenalty, Pooling};
@@ -21,6 +21,8 @@ const IMAGES: usize = 8;
 const READING: Duration = Duration::from_millis(40);
 const READINGS: usize = 5;
 const GEMM_SIDE: usize = 1024;
+/// Of so many corrections one is not zero, about as in training with the squared loss.
+const SPARSE: u32 = 8;
 
 /// GFLOP/s of matrix products on `threads` threads at once, each by itself.
 pub(super) fn gemm(threads: usize) -> f64 {
@@ -57,6 +59,20 @@ fn seconds(mut work: impl FnMut()) -> f64 {
 fn values(count: usize) -> Vec<f32> {
     (0..count)
         .map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0)
+        .collect()
+}
+
+/// `values` with zeros for all but one in `count`, spread without a pattern.
+fn keep_one_in(count: u32, values: &[f32]) -> Vec<f32> {
+    let mut state = 1u32;
+    let next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    values
+        .iter()
+        .zip(std::iter::repeat_with(next))
+        .map(|(value, lot)| if lot % count == 0 { *value } else { 0.0 })
         .collect()
 }
 
@@ -113,17 +129,23 @@ fn convolution(rows: &mut Rows, index: usize, stage: &Stage) {
     rows.add(format!("stage {number} convolution"), IMAGES, flops, || {
         convolution.apply(&a, &mut z);
     });
+    // As dense as they can be, and as sparse as in training.
+    let mut cross = CrossMoment::new(stage);
     let mut sums = vec![0.0; stage.weights()];
-    rows.add(
-        format!("stage {number} cross moment"),
-        IMAGES,
-        flops,
-        || convolution.add_cross(&a, &z, &mut sums),
-    );
-    if index > 0 {
-        rows.add(format!("stage {number} adjoint"), IMAGES, flops, || {
-            convolution.adjoint(&z, &mut a);
+    let sparse = keep_one_in(SPARSE, &z);
+    for (kind, z) in [("", &z), (", sparse", &sparse)] {
+        let name = format!("stage {number} cross moment{kind}");
+        rows.add(name, IMAGES, flops, || {
+            let samples = a.chunks_exact(stage.input.len());
+            for (a, z) in samples.zip(z.chunks_exact(stage.conv.len())) {
+                cross.add(a, z);
+            }
+            cross.drain(&mut sums);
         });
+        if index > 0 {
+            let name = format!("stage {number} adjoint{kind}");
+            rows.add(name, IMAGES, flops, || convolution.adjoint(z, &mut a));
+        }
     }
 }
 
@@ -195,8 +217,8 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
     let mut sums = vec![0.0; layout.len()];
     let mut residuals = vec![0.0; targets.len()];
     let mut step = LocalStep::new(network, spec.step);
+    step.load(&weights);
     let input = StepInput {
-        weights: &weights,
         images: &inputs,
         targets: &targets,
         multipliers: &multipliers,

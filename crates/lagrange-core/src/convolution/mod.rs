@@ -4,61 +4,46 @@
 //! row start C_in values later. So Z = T(a) W, its adjoint and the cross moment T(a)' Z are matrix products whose operand
 //! overlaps itself in memory: tiles of registers walk over `a` itself, where copied patches would take k*k times the memory.
 
+mod cross;
+mod geometry;
+mod sparse;
 mod tiles;
 
+pub use self::cross::CrossMoment;
 pub(crate) use self::tiles::{add_scaled, sum_of_squares};
 
+use self::geometry::{Geometry, Staging};
+use self::sparse::Nonzeros;
 use crate::network::Stage;
 use ndarray::ArrayView2;
-
-/// Where the values of one sample lie. All counts in values, but for `rows` and `columns` of output positions.
-#[derive(Debug, Clone, Copy)]
-struct Geometry {
-    kernel: usize,
-    /// Values of one kernel row: k * C_in.
-    run: usize,
-    /// From one input line to the next.
-    line: usize,
-    /// From one patch to the next on a line.
-    step: usize,
-    rows: usize,
-    columns: usize,
-    channels: usize,
-}
 
 /// A stage's convolution with its packed weights, and room for padding.
 #[derive(Debug, Clone)]
 pub struct Convolution {
     stage: Stage,
     geometry: Geometry,
-    /// Weights in panels of output channels, and transposed in panels of inputs.
+    /// Weights in panels of output channels.
     forward: Vec<f32>,
+    /// Transposed weights in panels of inputs, and as they are, `[k, C, width]`.
     backward: Vec<f32>,
-    /// One sample's input with its padding; empty if it has none.
-    padded: Vec<f32>,
+    transposed: Vec<f32>,
+    staging: Staging,
+    nonzeros: Nonzeros,
 }
 
 impl Convolution {
     /// The convolution of `stage` with weights of zero.
     #[must_use]
     pub fn new(stage: &Stage) -> Self {
-        let (input, channels) = (stage.input, stage.input.channels);
-        let line = (input.width + 2 * stage.pad) * channels;
-        let padded = (input.height + 2 * stage.pad) * line;
+        let geometry = Geometry::new(stage);
         Self {
             stage: stage.clone(),
-            geometry: Geometry {
-                kernel: stage.kernel,
-                run: stage.kernel * channels,
-                line,
-                step: channels,
-                rows: stage.conv.height,
-                columns: stage.conv.width,
-                channels: stage.conv.channels,
-            },
             forward: vec![0.0; stage.weights()],
-            backward: vec![0.0; stage.patch() * stage.conv.channels],
-            padded: vec![0.0; if stage.pad > 0 { padded } else { 0 }],
+            backward: vec![0.0; stage.patch() * geometry.channels],
+            transposed: vec![0.0; geometry.kernel * geometry.channels * geometry.width()],
+            staging: Staging::new(stage),
+            nonzeros: Nonzeros::default(),
+            geometry,
         }
     }
 
@@ -82,6 +67,16 @@ impl Convolution {
                 for (j, value) in row.iter_mut().enumerate() {
                     *value = weights[[k, first + j]];
                 }
+            }
+        }
+        for (row, transposed) in self
+            .transposed
+            .chunks_exact_mut(self.geometry.width())
+            .enumerate()
+        {
+            let (ky, channel) = (row / channels, row % channels);
+            for (k, value) in transposed[..run].iter_mut().enumerate() {
+                *value = weights[[ky * run + k, channel]];
             }
         }
         for start in (0..patch).step_by(run) {
@@ -119,7 +114,11 @@ impl Convolution {
         }
         let samples = a.chunks_exact(self.stage.input.len());
         for (a, z) in samples.zip(z.chunks_exact_mut(self.stage.conv.len())) {
-            let a = pad(&self.stage, a, &mut self.padded);
+            let a = if self.stage.pad == 0 {
+                a
+            } else {
+                self.staging.copy(a)
+            };
             tiles::forward(&self.geometry, &self.forward, bias, a, z);
         }
     }
@@ -130,33 +129,29 @@ impl Convolution {
     /// If a length does not match.
     pub fn adjoint(&mut self, z: &[f32], a: &mut [f32]) {
         self.check(a, z);
-        let samples = a.chunks_exact_mut(self.stage.input.len());
-        for (a, z) in samples.zip(z.chunks_exact(self.stage.conv.len())) {
-            if self.stage.pad == 0 {
+        let Self {
+            stage,
+            geometry,
+            backward,
+            transposed,
+            staging,
+            nonzeros,
+            ..
+        } = self;
+        let samples = a.chunks_exact_mut(stage.input.len());
+        for (a, z) in samples.zip(z.chunks_exact(stage.conv.len())) {
+            let few = nonzeros.collect(geometry, z);
+            let add = |a: &mut [f32]| match few {
+                true => sparse::add_adjoint(geometry, transposed, nonzeros, a),
+                false => tiles::add_adjoint(geometry, backward, z, a),
+            };
+            if stage.pad == 0 && (!few || geometry.width() == geometry.run) {
                 a.fill(0.0);
-                tiles::add_adjoint(&self.geometry, &self.backward, z, a);
+                add(a);
             } else {
-                self.padded.fill(0.0);
-                tiles::add_adjoint(&self.geometry, &self.backward, z, &mut self.padded);
-                unpad(&self.stage, &mut self.padded, a);
+                add(staging.zeros());
+                staging.extract(a);
             }
-        }
-    }
-
-    /// Adds T(a)' Z of `n` samples to `sums`, `[d, C]`.
-    ///
-    /// # Panics
-    /// If a length does not match.
-    pub fn add_cross(&mut self, a: &[f32], z: &[f32], sums: &mut [f32]) {
-        self.check(a, z);
-        assert_eq!(sums.len(), self.stage.weights(), "a moment per weight");
-        if let Some(geometry) = self.dense(a) {
-            return tiles::add_cross(&geometry, a, z, sums);
-        }
-        let samples = a.chunks_exact(self.stage.input.len());
-        for (a, z) in samples.zip(z.chunks_exact(self.stage.conv.len())) {
-            let a = pad(&self.stage, a, &mut self.padded);
-            tiles::add_cross(&self.geometry, a, z, sums);
         }
     }
 
@@ -179,42 +174,6 @@ impl Convolution {
             channels: self.geometry.channels,
         })
     }
-}
-
-/// One sample's input with zeros around it; the input itself where there is no padding.
-fn pad<'a>(stage: &Stage, a: &'a [f32], padded: &'a mut [f32]) -> &'a [f32] {
-    if stage.pad == 0 {
-        return a;
-    }
-    let length = stage.input.width * stage.input.channels;
-    // The border is zero already, but for what an adjoint left there.
-    padded.fill(0.0);
-    for (line, a) in inner(stage, padded).zip(a.chunks_exact(length)) {
-        line.copy_from_slice(a);
-    }
-    padded
-}
-
-/// The part of a padded input that is no padding.
-fn unpad(stage: &Stage, padded: &mut [f32], a: &mut [f32]) {
-    let length = stage.input.width * stage.input.channels;
-    for (line, a) in inner(stage, padded).zip(a.chunks_exact_mut(length)) {
-        a.copy_from_slice(line);
-    }
-}
-
-/// The lines of the input within its padding.
-fn inner<'a>(stage: &Stage, padded: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
-    let (side, channels) = (stage.pad, stage.input.channels);
-    let (line, length) = (
-        (stage.input.width + 2 * side) * channels,
-        stage.input.width * channels,
-    );
-    padded
-        .chunks_exact_mut(line)
-        .skip(side)
-        .take(stage.input.height)
-        .map(move |line| &mut line[side * channels..][..length])
 }
 
 #[cfg(test)]
@@ -260,19 +219,33 @@ mod tests {
 
     fn problems() -> impl Strategy<Value = Problem> {
         let sides = (1usize..6, any::<bool>(), 0usize..8);
-        (sides, 1usize..9, 1usize..36, any::<u64>()).prop_map(
-            |((kernel, same, extra), c_in, c_out, seed)| {
+        let kept = prop::array::uniform3(prop_oneof![Just(0.0f32), 0.0f32..0.3, Just(1.0)]);
+        (sides, 1usize..20, 1usize..36, any::<u64>(), kept).prop_map(
+            |((kernel, same, extra), c_in, c_out, seed, kept)| {
                 let stage = stage_of(kernel, same, extra, c_in, c_out);
                 let shape = (stage.unknowns(), c_out);
                 Problem {
                     weights: Array2::from_shape_vec(shape, draw(seed, stage.weights()))
                         .expect("shape"),
                     a: draw(seed ^ 1, SAMPLES * stage.input.len()),
-                    z: draw(seed ^ 2, SAMPLES * stage.conv.len()),
+                    z: outputs(&stage, seed ^ 2, kept),
                     stage,
                 }
             },
         )
+    }
+
+    /// Outputs of which each sample keeps a share that is not zero.
+    fn outputs(stage: &Stage, seed: u64, kept: [f32; SAMPLES]) -> Vec<f32> {
+        let lots = draw(seed ^ 1, SAMPLES * stage.conv.len());
+        let mut z = draw(seed, lots.len());
+        let samples = z.chunks_exact_mut(stage.conv.len());
+        for ((z, lots), kept) in samples.zip(lots.chunks_exact(stage.conv.len())).zip(kept) {
+            for (z, lot) in z.iter_mut().zip(lots) {
+                *z = if lot.abs() < kept { *z } else { 0.0 };
+            }
+        }
+        z
     }
 
     fn close(ours: &[f32], expected: impl IntoIterator<Item = f64>) -> Result<(), TestCaseError> {
@@ -299,9 +272,17 @@ mod tests {
 
         #[test]
         fn the_cross_moment_is_the_product_of_rows_and_outputs(problem in problems()) {
-            let mut sums = vec![0.5; problem.stage.weights()];
-            problem.convolution().add_cross(&problem.a, &problem.z, &mut sums);
-            close(&sums, problem.rows().t().dot(&problem.outputs()) + 0.5)?;
+            let mut cross = CrossMoment::new(&problem.stage);
+            // The second sum must not remember the first.
+            for _ in 0..2 {
+                let mut sums = vec![0.5; problem.stage.weights()];
+                let samples = problem.a.chunks_exact(problem.stage.input.len());
+                for (a, z) in samples.zip(problem.z.chunks_exact(problem.stage.conv.len())) {
+                    cross.add(a, z);
+                }
+                cross.drain(&mut sums);
+                close(&sums, problem.rows().t().dot(&problem.outputs()) + 0.5)?;
+            }
         }
 
         #[test]

@@ -3,7 +3,7 @@
 //! A tile is M x N accumulators that stay in registers while the loop runs over what is summed. Every accumulator is one chain of
 //! fused multiply-adds in a fixed order, so neither the tile's size nor the width of the processor's vectors shows in the result.
 
-use super::Geometry;
+use super::geometry::Geometry;
 use multiversion::multiversion;
 
 /// Most output positions of a tile: with 16 channels, eight vector registers of eight lanes.

@@ -1,11 +1,16 @@
 //! h(z) = relu(maxpool2x2(z)) and its exact prox.
 //!
 //! Channels-last storage makes one 2x2 window of all channels four contiguous runs of C values: every
-//! function here walks windows and does the same branch-free arithmetic in each channel.
+//! function here walks windows and does the same branch-free arithmetic in each channel, [`LANES`] channels at a time.
 
-use super::{PoolPenalty, PoolResidual, window};
+use super::{PoolPenalty, PoolResidual};
 use crate::network::Shape;
 use multiversion::multiversion;
+
+/// Channels of one block: one vector register's.
+const LANES: usize = 8;
+
+type Lanes = [f32; LANES];
 
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
@@ -17,25 +22,36 @@ fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
+/// The two lines of window row `row`, each cut to its windows.
+#[inline(always)]
+fn band(conv: Shape, z: &[f32], row: usize) -> [&[f32]; 2] {
+    let line = conv.width * conv.channels;
+    let band = &z[2 * row * line..][..2 * line];
+    let (upper, lower) = band.split_at(line);
+    [upper, lower]
+}
+
 /// a = h(z) of one sample; see [`super::Pooling::apply`].
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub(super) fn relu_maxpool(conv: Shape, z: &[f32], a: &mut [f32]) {
     let (columns, channels) = (conv.width / 2, conv.channels);
-    for (index, a) in a.chunks_exact_mut(channels).enumerate() {
-        let [p, q, r, s] =
-            window(conv, index / columns, index % columns).map(|start| &z[start..start + channels]);
-        for c in 0..channels {
-            a[c] = larger(larger(larger(p[c], q[c]), larger(r[c], s[c])), 0.0);
+    for (row, a) in a.chunks_exact_mut(columns * channels).enumerate() {
+        let [upper, lower] = band(conv, z, row);
+        let windows = upper
+            .chunks_exact(2 * channels)
+            .zip(lower.chunks_exact(2 * channels));
+        for (a, (upper, lower)) in a.chunks_exact_mut(channels).zip(windows) {
+            let ((p, q), (r, s)) = (upper.split_at(channels), lower.split_at(channels));
+            let members = p.iter().zip(q).zip(r.iter().zip(s));
+            for (a, ((p, q), (r, s))) in a.iter_mut().zip(members) {
+                *a = larger(larger(larger(*p, *q), larger(*r, *s)), 0.0);
+            }
         }
     }
 }
 
 /// The hidden output update of one sample, exact in every window:
 /// `argmin_z gamma (a - relu(max z))^2 + beta |z - m|^2`, written as the correction z - m; see [`super::Pooling::prox`].
-///
-/// With m sorted s1 >= .. >= s4, the non-negative branch clips every entry above a level t to t, where t is the first
-/// `(gamma a + beta (s1 + .. + sr)) / (gamma + r beta)` that is at least s_{r+1}, not below 0; a level above s1 raises only the
-/// largest entry. The zero branch clips to 0. The cheaper branch wins.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub(super) fn prox(
     conv: Shape,
@@ -44,141 +60,163 @@ pub(super) fn prox(
     a: &[f32],
     dz: &mut [f32],
 ) -> PoolResidual {
-    let (rows, columns, channels) = (conv.height / 2, conv.width / 2, conv.channels);
-    let (mut activation, mut output) = ([0.0f32; LANES], [0.0f32; LANES]);
-    for row in 0..rows {
-        let band = 2 * row * conv.width * channels;
-        let (upper, lower) =
-            dz[band..band + 2 * conv.width * channels].split_at_mut(conv.width * channels);
-        for column in 0..columns {
-            let [p, q, r, s] = window(conv, row, column).map(|start| &m[start..start + channels]);
-            let a = &a[(row * columns + column) * channels..][..channels];
-            let start = 2 * column * channels;
-            let (dp, dq) = upper[start..start + 2 * channels].split_at_mut(channels);
-            let (dr, ds) = lower[start..start + 2 * channels].split_at_mut(channels);
-            for start in (0..channels).step_by(LANES) {
-                let lanes = start..channels.min(start + LANES);
-                let m = [p, q, r, s].map(|m| &m[lanes.clone()]);
-                let a = &a[lanes.clone()];
-                let dz = [
-                    &mut dp[lanes.clone()],
-                    &mut dq[lanes.clone()],
-                    &mut dr[lanes.clone()],
-                    &mut ds[lanes.clone()],
-                ];
-                block_prox(penalty, m, a, dz, &mut activation, &mut output);
+    let (columns, channels) = (conv.width / 2, conv.channels);
+    let line = conv.width * channels;
+    let window = WindowProx::new(penalty);
+    let mut residual = LaneResidual::default();
+    let bands = dz.chunks_exact_mut(2 * line);
+    for ((row, a), dz) in a.chunks_exact(columns * channels).enumerate().zip(bands) {
+        let [upper, lower] = band(conv, m, row);
+        let (upper_dz, lower_dz) = dz.split_at_mut(line);
+        for (column, a) in a.chunks_exact(channels).enumerate() {
+            let place = 2 * column * channels..2 * (column + 1) * channels;
+            let (p, q) = upper[place.clone()].split_at(channels);
+            let (r, s) = lower[place.clone()].split_at(channels);
+            let (dp, dq) = upper_dz[place.clone()].split_at_mut(channels);
+            let (dr, ds) = lower_dz[place].split_at_mut(channels);
+            window.channels([p, q, r, s], a, [dp, dq, dr, ds], &mut residual);
+        }
+    }
+    residual.sum()
+}
+
+/// Residuals lane by lane, since a sum across lanes would not vectorise; of one image only, since f32 would lose what more of them add.
+#[derive(Debug, Default)]
+struct LaneResidual {
+    activation: Lanes,
+    output: Lanes,
+}
+
+impl LaneResidual {
+    fn sum(&self) -> PoolResidual {
+        let sum = |lanes: &Lanes| lanes.iter().map(|&v| f64::from(v)).sum();
+        PoolResidual {
+            activation: sum(&self.activation),
+            output: sum(&self.output),
+        }
+    }
+}
+
+/// The prox of one window.
+///
+/// With s1 >= .. >= s4 the sorted outputs, F(t) = gamma (a - t)^2 + beta sum of max(s_i - t, 0)^2 (or beta (t - s1)^2 above s1) is the least
+/// cost of h(z) = t, for t >= 0: entries above t are clipped to it, or the largest is raised. F is convex, and its pieces are stationary at
+/// `t_r = (gamma a + beta (s1 + .. + sr)) / (gamma + r beta)`. Each t_{r+1} is a mean of t_r and s_{r+1}, so the first t_r with
+/// t_r >= s_{r+1}, which is the minimiser, is also the largest of all. Only below zero the cost has a step: where s1 < 0, leaving z as it is costs
+/// gamma a^2, and raising is worth its price if and only if `a > -c s1` with `c = k / (1 - k)`, `k = sqrt(beta / (gamma + beta))`.
+///
+/// Everything is computed as a distance from s1, so that a window whose activation did not move has a correction of exactly zero.
+#[derive(Debug, Clone, Copy)]
+struct WindowProx {
+    gamma: f32,
+    beta: f32,
+    /// 1 / (gamma + r beta) for r = 1..4.
+    scale: [f32; 4],
+    /// c
+    price: f32,
+}
+
+impl WindowProx {
+    fn new(penalty: PoolPenalty) -> Self {
+        let PoolPenalty { gamma, beta } = penalty;
+        let k = (f64::from(beta) / (f64::from(gamma) + f64::from(beta))).sqrt();
+        Self {
+            gamma,
+            beta,
+            scale: [1.0, 2.0, 3.0, 4.0].map(|r| 1.0 / (gamma + r * beta)),
+            price: (k / (1.0 - k)) as f32,
+        }
+    }
+
+    /// All channels of one window.
+    #[inline(always)]
+    fn channels(
+        &self,
+        m: [&[f32]; 4],
+        a: &[f32],
+        dz: [&mut [f32]; 4],
+        residual: &mut LaneResidual,
+    ) {
+        let [p, q, r, s] = m.map(|m| m.as_chunks::<LANES>());
+        let (blocks, rest) = a.as_chunks::<LANES>();
+        let mut dz = dz.map(|dz| dz.as_chunks_mut::<LANES>());
+        for (index, a) in blocks.iter().enumerate() {
+            let m = [&p.0[index], &q.0[index], &r.0[index], &s.0[index]];
+            let corrections = self.lanes(m, a, residual);
+            for ((to, _), from) in dz.iter_mut().zip(corrections) {
+                to[index] = from;
             }
         }
-    }
-    // Lanes sum one image only: f32 would lose what more of them add.
-    let sum = |lanes: [f32; LANES]| lanes.iter().map(|&v| f64::from(v)).sum();
-    PoolResidual {
-        activation: sum(activation),
-        output: sum(output),
-    }
-}
-
-/// Channels of one block: residuals are summed lane by lane, since a sum across lanes would not vectorise.
-const LANES: usize = 16;
-
-/// [`window_prox`] for up to [`LANES`] channels of one window. Lanes beyond them hold zeros, for which the prox is zero.
-#[inline(always)]
-fn block_prox(
-    penalty: PoolPenalty,
-    m: [&[f32]; 4],
-    a: &[f32],
-    dz: [&mut [f32]; 4],
-    activation: &mut [f32; LANES],
-    output: &mut [f32; LANES],
-) {
-    // Whole blocks go through arrays: a constant number of lanes becomes straight vector code.
-    let lanes = a.len();
-    let mut block = [[0.0f32; LANES]; 5];
-    for (lane, from) in block.iter_mut().zip([m[0], m[1], m[2], m[3], a]) {
-        lane[..lanes].copy_from_slice(from);
-    }
-    let [p, q, r, s, a] = block;
-    let mut corrections = [[0.0f32; LANES]; 4];
-    for c in 0..LANES {
-        let (d, level) = window_prox(penalty, [p[c], q[c], r[c], s[c]], a[c]);
-        for (correction, d) in corrections.iter_mut().zip(d) {
-            correction[c] = d;
+        if rest.is_empty() {
+            return;
         }
-        activation[c] += (a[c] - level) * (a[c] - level);
-        output[c] += d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + d[3] * d[3];
+        // Lanes beyond the rest hold zeros, for which the correction is zero.
+        let widen = |values: &[f32]| {
+            let mut lanes = [0.0; LANES];
+            lanes[..values.len()].copy_from_slice(values);
+            lanes
+        };
+        let [p, q, r, s] = [p.1, q.1, r.1, s.1].map(widen);
+        let corrections = self.lanes([&p, &q, &r, &s], &widen(rest), residual);
+        for ((_, to), from) in dz.iter_mut().zip(corrections) {
+            to.copy_from_slice(&from[..rest.len()]);
+        }
     }
-    for (to, from) in dz.into_iter().zip(&corrections) {
-        to.copy_from_slice(&from[..lanes]);
+
+    /// [`LANES`] channels: their corrections.
+    #[inline(always)]
+    fn lanes(&self, m: [&Lanes; 4], a: &Lanes, residual: &mut LaneResidual) -> [Lanes; 4] {
+        let mut corrections = [[0.0; LANES]; 4];
+        for c in 0..LANES {
+            let (d, level) = self.window([m[0][c], m[1][c], m[2][c], m[3][c]], a[c]);
+            for (correction, d) in corrections.iter_mut().zip(d) {
+                correction[c] = d;
+            }
+            residual.activation[c] += (a[c] - level) * (a[c] - level);
+            residual.output[c] += d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + d[3] * d[3];
+        }
+        corrections
     }
-}
 
-/// One window: the correction z - m and h(z). Straight-line selects only, so that channels vectorise.
-#[inline(always)]
-fn window_prox(penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
-    let PoolPenalty { gamma, beta } = penalty;
-    let (high0, low0) = (larger(m[0], m[1]), smaller(m[0], m[1]));
-    let (high1, low1) = (larger(m[2], m[3]), smaller(m[2], m[3]));
-    let (s1, u) = (larger(high0, high1), smaller(high0, high1));
-    let (v, s4) = (larger(low0, low1), smaller(low0, low1));
-    let (s2, s3) = (larger(u, v), smaller(u, v));
+    /// One window: the correction z - m and h(z). Straight-line selects only, so that channels vectorise.
+    #[inline(always)]
+    fn window(&self, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
+        let (high0, low0) = (larger(m[0], m[1]), smaller(m[0], m[1]));
+        let (high1, low1) = (larger(m[2], m[3]), smaller(m[2], m[3]));
+        let (s1, u) = (larger(high0, high1), smaller(high0, high1));
+        let (v, s4) = (larger(low0, low1), smaller(low0, low1));
+        let (s2, s3) = (larger(u, v), smaller(u, v));
 
-    let ga = gamma * a;
-    let sum2 = s1 + s2;
-    let sum3 = sum2 + s3;
-    let sum4 = sum3 + s4;
-    let mut t = (ga + beta * s1) * (1.0 / (gamma + beta));
-    t = if t < s2 {
-        (ga + beta * sum2) * (1.0 / (gamma + 2.0 * beta))
-    } else {
-        t
-    };
-    t = if t < s3 {
-        (ga + beta * sum3) * (1.0 / (gamma + 3.0 * beta))
-    } else {
-        t
-    };
-    t = if t < s4 {
-        (ga + beta * sum4) * (1.0 / (gamma + 4.0 * beta))
-    } else {
-        t
-    };
-    t = larger(t, 0.0);
+        let pull = self.gamma * (a - s1);
+        let gap2 = s1 - s2;
+        let gap3 = gap2 + (s1 - s3);
+        let gap4 = gap3 + (s1 - s4);
+        let [one, two, three, four] = self.scale;
+        let mut move1 = pull * one;
+        move1 = larger(move1, (pull - self.beta * gap2) * two);
+        move1 = larger(move1, (pull - self.beta * gap3) * three);
+        move1 = larger(move1, (pull - self.beta * gap4) * four);
+        move1 = larger(move1, -s1);
+        let fall = smaller(move1, 0.0);
+        let worthwhile = a + self.price * s1 > 0.0;
+        let rise = if worthwhile { larger(move1, 0.0) } else { 0.0 };
 
-    let square = |x: f32| x * x;
-    let above = |level: f32| {
-        let over = |s: f32| square(larger(s - level, 0.0));
-        over(s1) + over(s2) + over(s3) + over(s4)
-    };
-    let moved = if t > s1 { square(t - s1) } else { above(t) };
-    let fit = gamma * square(a - t) + beta * moved;
-    let zero = gamma * a * a + beta * above(0.0);
-    let level = if zero < fit { 0.0 } else { t };
-    let raise = if zero < fit { false } else { t > s1 };
-
-    // Only the first of equal largest entries is raised: raising one is enough and costs least.
-    let tops = [
-        m[0] == s1,
-        (m[1] == s1) & (m[0] != s1),
-        (m[2] == s1) & (m[0] != s1) & (m[1] != s1),
-        (m[3] == s1) & (m[0] != s1) & (m[1] != s1) & (m[2] != s1),
-    ];
-    let correction = |m: f32, top: bool| {
-        let raised = if top { level - m } else { 0.0 };
-        let clipped = smaller(level - m, 0.0);
-        if raise { raised } else { clipped }
-    };
-    let d = [
-        correction(m[0], tops[0]),
-        correction(m[1], tops[1]),
-        correction(m[2], tops[2]),
-        correction(m[3], tops[3]),
-    ];
-    (d, level)
+        // Only the first of equal largest entries is raised: raising one is enough and costs least.
+        let mut left = rise;
+        let mut d = [0.0; 4];
+        for (d, m) in d.iter_mut().zip(m) {
+            let gap = s1 - m;
+            let top = gap == 0.0;
+            *d = smaller(fall + gap, 0.0) + if top { left } else { 0.0 };
+            left = if top { 0.0 } else { left };
+        }
+        (d, larger(s1 + (fall + rise), 0.0))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pooling;
+    use super::super::{Pooling, window};
     use super::*;
     use proptest::prelude::*;
 
@@ -218,7 +256,7 @@ mod tests {
             m in prop::array::uniform4(entry()), a in entry(), gamma in 0.05f32..20.0, beta in 0.05f32..20.0,
         ) {
             let penalty = PoolPenalty { gamma, beta };
-            let (d, level) = window_prox(penalty, m, a);
+            let (d, level) = WindowProx::new(penalty).window(m, a);
             let m = m.map(f64::from);
             let z: [f64; 4] = std::array::from_fn(|i| m[i] + f64::from(d[i]));
             let best = brute_force(penalty, m, a.into());
@@ -226,6 +264,16 @@ mod tests {
             prop_assert!(ours <= best + 1e-5 * best.max(1.0), "{ours} > {best}: z {z:?}");
             let h = z.iter().fold(0.0, |max: f64, &z| max.max(z));
             prop_assert!((h - f64::from(level)).abs() < 1e-5);
+        }
+
+        #[test]
+        fn an_activation_that_did_not_move_corrects_nothing(
+            m in prop::array::uniform4(entry()), gamma in 0.05f32..20.0, beta in 0.05f32..20.0,
+        ) {
+            let h = m.iter().fold(0.0, |max: f32, &m| max.max(m));
+            let (d, level) = WindowProx::new(PoolPenalty { gamma, beta }).window(m, h);
+            prop_assert_eq!(d, [0.0; 4]);
+            prop_assert_eq!(level, h);
         }
 
         #[test]
@@ -250,7 +298,7 @@ mod tests {
                     let target = (n * half.0 * half.1 + w) * channels + c;
                     let values = at.map(|i| m[i]);
                     prop_assert_eq!(pooled[target], values.iter().fold(0.0, |x: f32, &y| x.max(y)));
-                    let (d, level) = window_prox(penalty, values, a[target]);
+                    let (d, level) = WindowProx::new(penalty).window(values, a[target]);
                     at.iter().zip(d).for_each(|(&i, d)| expected[i] = d);
                     sum += f64::from(a[target] - level).powi(2);
                 }

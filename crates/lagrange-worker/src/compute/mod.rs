@@ -23,6 +23,7 @@ use lagrange_protocol::{
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why work cannot be done.
@@ -70,6 +71,8 @@ pub struct Compute {
     layouts: [EquationLayout; 2],
     scratch: Mutex<Vec<Scratch>>,
     buffers: Buffers,
+    /// Work begun so far.
+    answered: AtomicU64,
     /// Patches of the stage whose kernels are being found. They depend on the run alone: the weights of earlier stages are settled.
     patches: Mutex<HashMap<StageAndShard, Arc<Array2<f32>>>>,
     /// z and a of the classic schedule.
@@ -87,6 +90,7 @@ impl Compute {
             store,
             scratch: Mutex::default(),
             buffers: Buffers::default(),
+            answered: AtomicU64::new(0),
             patches: Mutex::default(),
             states: Mutex::default(),
         }
@@ -114,6 +118,7 @@ impl Compute {
             .ok_or_else(|| ComputeError::Misfit("weights of another network".to_owned()))?;
         let context = Context {
             job: header.job,
+            number: self.answered.fetch_add(1, Ordering::Relaxed) + 1,
             weights,
             extra,
         };
@@ -262,8 +267,8 @@ impl Compute {
         self.with_scratch(|scratch| {
             let samples = positions.iter().map(|&position| position as usize);
             self.load(scratch, &shard.train, samples, Some((index, step)));
+            scratch.load_weights(context.number, &context.weights);
             let input = StepInput {
-                weights: &context.weights,
                 images: &scratch.images,
                 targets: &scratch.targets,
                 multipliers,
@@ -284,9 +289,8 @@ impl Compute {
     /// Samples, correct predictions and summed loss of one shard of a split.
     fn evaluate(&self, context: &Context<'_>, scratch: &mut Scratch, data: &ShardData) -> Vec<f64> {
         let (mut correct, mut loss) = (0u64, 0.0f64);
-        let forward = scratch.kernel.forward();
-        let block = forward.capacity();
-        forward.load(&context.weights);
+        scratch.load_weights(context.number, &context.weights);
+        let block = scratch.kernel.forward().capacity();
         for start in (0..data.len()).step_by(block) {
             let positions = start..data.len().min(start + block);
             self.load(scratch, data, positions.clone(), None);
@@ -383,6 +387,7 @@ impl Compute {
         let idle = lock().pop();
         let mut scratch = idle.unwrap_or_else(|| Scratch {
             kernel: Kernel::new(&self.spec, &self.network),
+            loaded: 0,
             images: Vec::new(),
             targets: Vec::new(),
         });
@@ -395,6 +400,8 @@ impl Compute {
 /// What all shards of a round share.
 struct Context<'a> {
     job: Job,
+    /// Tells its weights from those of other rounds; never 0.
+    number: u64,
     weights: Weights,
     /// Shared inputs behind the weights.
     extra: &'a [f32],

@@ -4,14 +4,27 @@ use lagrange_core::forward::Forward;
 use lagrange_core::network::Network;
 use lagrange_core::schedule::classic::LocalSweep;
 use lagrange_core::schedule::streaming::LocalStep;
+use lagrange_core::weights::Weights;
 use lagrange_protocol::RunSpec;
 
 /// Buffers of one thread.
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) kernel: Kernel,
+    /// Number of the round whose weights the forward pass has.
+    pub(super) loaded: u64,
     pub(super) images: Vec<f32>,
     pub(super) targets: Vec<f32>,
+}
+
+impl Scratch {
+    /// Takes the weights of round `number` for forward passes, unless they are there already: every shard of a round has the same.
+    pub(super) fn load_weights(&mut self, number: u64, weights: &Weights) {
+        if self.loaded != number {
+            self.kernel.forward().load(weights);
+            self.loaded = number;
+        }
+    }
 }
 
 /// The mathematics of the run's schedule, and a forward pass.

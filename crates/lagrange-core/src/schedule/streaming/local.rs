@@ -3,10 +3,11 @@
 use super::StepParams;
 use super::drawn::Drawn;
 use crate::activation::ActivationSolver;
+use crate::convolution::CrossMoment;
 use crate::equations::EquationLayout;
 use crate::forward::Forward;
 use crate::network::Network;
-use crate::pooling::{PoolResidual, Pooling};
+use crate::pooling::Pooling;
 use crate::residual::StepScalars;
 use crate::schedule::Outputs;
 use crate::weights::Weights;
@@ -17,8 +18,6 @@ const BLOCK: usize = 8;
 /// One shard's share of a batch: n samples.
 #[derive(Debug, Clone, Copy)]
 pub struct StepInput<'a> {
-    /// Current weights of all stages.
-    pub weights: &'a Weights,
     /// Normalised samples, `[n, H, W, C]`.
     pub images: &'a [f32],
     /// Targets y, `[n, O]`, each +1 or -1.
@@ -51,11 +50,15 @@ pub struct LocalStep {
     current: StepParams,
     forward: Forward,
     pooling: Pooling,
-    /// z_l - m_l per stage.
+    /// z_l - m_l per stage, of the samples in `moved`.
     corrections: Vec<Vec<f32>>,
-    /// Updated activation of the hidden stage in hand.
+    /// Samples of the block whose outputs moved. The others satisfy everything as they are: the minimiser over each of their blocks is where
+    /// the forward pass left it, and all their corrections are zero.
+    moved: Vec<usize>,
+    /// Updated activation of one sample, in the hidden stage in hand.
     updated: Vec<f32>,
     solvers: Vec<ActivationSolver>,
+    cross: Vec<CrossMoment>,
     drawn: Drawn,
 }
 
@@ -75,11 +78,13 @@ impl LocalStep {
                 .iter()
                 .map(|stage| vec![0.0; BLOCK * stage.conv.len()])
                 .collect(),
-            updated: vec![0.0; BLOCK * widest.unwrap_or(0)],
+            moved: Vec::with_capacity(BLOCK),
+            updated: vec![0.0; widest.unwrap_or(0)],
             solvers: stages[1..]
                 .iter()
                 .map(|stage| ActivationSolver::new(stage, params.activation))
                 .collect(),
+            cross: stages.iter().map(CrossMoment::new).collect(),
             drawn: Drawn::new(network),
         }
     }
@@ -89,7 +94,12 @@ impl LocalStep {
         &mut self.forward
     }
 
-    /// One shard's sweep: forward pass, z_L, then a_l and z_l backwards, then the equations' sums.
+    /// Takes the weights of the steps to come.
+    pub fn load(&mut self, weights: &Weights) {
+        self.forward.load(weights);
+    }
+
+    /// One shard's sweep with the weights loaded last: forward pass, z_L, then a_l and z_l backwards, then the equations' sums.
     ///
     /// # Panics
     /// If a slice does not have the length its documentation gives.
@@ -103,7 +113,6 @@ impl LocalStep {
         let (image, outputs) = (self.network.input().len(), self.network.outputs());
         let samples = input.images.len() / image;
         self.current.beta_output = self.params.beta_output * input.penalty_factor;
-        self.forward.load(input.weights);
         output.sums.fill(0.0);
         let mut scalars = StepScalars::zeros(self.network.len());
         self.drawn
@@ -118,7 +127,10 @@ impl LocalStep {
                 ..*input
             };
             self.sweep(&block, &mut output.residuals[per_output], &mut scalars);
-            self.collect(layout, start, output.sums);
+            self.collect(start);
+        }
+        for (index, cross) in self.cross.iter_mut().enumerate() {
+            cross.drain(layout.cross_slice_mut(index, output.sums));
         }
         self.drawn.finish(&self.params, layout, output.sums);
         scalars
@@ -128,10 +140,9 @@ impl LocalStep {
         self.forward.run(input.images);
         self.update_outputs(input, residuals, scalars);
         for index in (0..self.network.len() - 1).rev() {
-            scalars.coupling[index] += self.update_activation(index);
-            let residual = self.update_hidden_outputs(index);
-            scalars.output[index] += residual.output;
-            scalars.activation[index] += residual.activation;
+            for number in 0..self.moved.len() {
+                self.update_hidden(index, self.moved[number], scalars);
+            }
         }
     }
 
@@ -153,51 +164,58 @@ impl LocalStep {
         let z = &mut self.corrections[last][..outputs.m.len()];
         outputs.update(loss, z, residuals, scalars);
         z.copy_from_slice(residuals);
+        self.moved.clear();
+        let samples = residuals.chunks_exact(self.network.outputs()).enumerate();
+        // Drawn equations are copied from wherever they fall.
+        let all = self.params.equations > 0.0;
+        let moved = samples.filter(|(_, dz)| all || dz.iter().any(|&dz| dz != 0.0));
+        self.moved.extend(moved.map(|(sample, _)| sample));
     }
 
-    /// The activation update of hidden stage `index`, from the corrections of the stage that consumes it. Returns what is left
-    /// of that stage's output residual.
-    fn update_activation(&mut self, index: usize) -> f64 {
-        let consumer = index + 1;
-        let stage = &self.network.stages()[consumer];
-        let h = self.forward.a(index);
-        let updated = &mut self.updated[..h.len()];
-        updated.copy_from_slice(h);
+    /// The activation update of hidden stage `index` for one sample, from the corrections of the stage that consumes it, and then its output
+    /// update.
+    fn update_hidden(&mut self, index: usize, sample: usize, scalars: &mut StepScalars) {
+        let (stage, consumer) = (
+            &self.network.stages()[index],
+            &self.network.stages()[index + 1],
+        );
+        let (before, after) = self.corrections.split_at_mut(index + 1);
+        let consumed = of_sample(&after[0], consumer.conv.len(), sample);
+        let updated = &mut self.updated[..stage.output.len()];
+        updated.copy_from_slice(of_sample(self.forward.a(index), stage.output.len(), sample));
         let penalty = self
             .current
-            .activation_penalty(consumer + 1 == self.network.len());
-        let convolution = self.forward.convolution(consumer);
-        let corrections = self.corrections[consumer].chunks_exact(stage.conv.len());
-        let samples = updated.chunks_exact_mut(stage.input.len());
-        samples
-            .zip(corrections)
-            .map(|(a, dz)| self.solvers[index].update(convolution, dz, penalty, a))
-            .sum()
-    }
-
-    /// The output update of hidden stage `index`, from the updated activation.
-    fn update_hidden_outputs(&mut self, index: usize) -> PoolResidual {
-        let stage = &self.network.stages()[index];
-        let m = self.forward.m(index);
-        self.pooling.prox(
+            .activation_penalty(index + 2 == self.network.len());
+        let convolution = self.forward.convolution(index + 1);
+        scalars.coupling[index] +=
+            self.solvers[index].update(convolution, consumed, penalty, updated);
+        let residual = self.pooling.prox(
             stage.conv,
             self.params.pool_penalty(),
-            m,
-            &self.updated[..self.forward.samples() * stage.output.len()],
-            &mut self.corrections[index][..m.len()],
-        )
+            of_sample(self.forward.m(index), stage.conv.len(), sample),
+            updated,
+            &mut before[index][sample * stage.conv.len()..][..stage.conv.len()],
+        );
+        scalars.output[index] += residual.output;
+        scalars.activation[index] += residual.activation;
     }
 
     /// Adds the block's cross moments T'(z - m), or takes the equations drawn from it; `start` is its first sample.
-    fn collect(&mut self, layout: &EquationLayout, start: usize, sums: &mut [f32]) {
-        for index in 0..self.network.len() {
-            let length = self.forward.m(index).len();
-            let dz = &self.corrections[index][..length];
+    fn collect(&mut self, start: usize) {
+        for (index, stage) in self.network.stages().iter().enumerate() {
+            let dz = &self.corrections[index][..self.forward.m(index).len()];
             if self.params.equations == 0.0 {
-                let cross = layout.cross_slice_mut(index, sums);
-                self.forward.add_cross(index, dz, cross);
+                for &sample in &self.moved {
+                    let a = of_sample(self.forward.input(index), stage.input.len(), sample);
+                    self.cross[index].add(a, of_sample(dz, stage.conv.len(), sample));
+                }
             }
             self.drawn.take(index, start, &self.forward, dz);
         }
     }
+}
+
+/// One sample's part of `values`, of which every sample has `length`.
+fn of_sample(values: &[f32], length: usize, sample: usize) -> &[f32] {
+    &values[sample * length..][..length]
 }

@@ -1,0 +1,102 @@
+//! The cross moment T(a)' Z, summed sample by sample.
+
+use super::geometry::{Geometry, Staging};
+use super::sparse::{self, Nonzeros};
+use super::tiles;
+use crate::network::Stage;
+
+/// The cross moment of a stage's samples, in the making.
+///
+/// Samples with few corrections that are not zero are summed by channel, others in the layout of the result; see [`CrossMoment::drain`].
+#[derive(Debug, Clone)]
+pub struct CrossMoment {
+    stage: Stage,
+    geometry: Geometry,
+    staging: Staging,
+    nonzeros: Nonzeros,
+    /// `[d, C]`, and whether anything has been added.
+    dense: (Vec<f32>, bool),
+    /// `[C, k * width + 1]`, and whether anything has been added.
+    sparse: (Vec<f32>, bool),
+}
+
+impl CrossMoment {
+    /// The sum of no samples of `stage`.
+    #[must_use]
+    pub fn new(stage: &Stage) -> Self {
+        let geometry = Geometry::new(stage);
+        let by_channel = geometry.channels * (geometry.kernel * geometry.width() + 1);
+        Self {
+            stage: stage.clone(),
+            staging: Staging::new(stage),
+            nonzeros: Nonzeros::default(),
+            dense: (vec![0.0; stage.weights()], false),
+            sparse: (vec![0.0; by_channel], false),
+            geometry,
+        }
+    }
+
+    /// Adds T(a)' Z of one sample: `a` is `[H, W, C_in]`, `z` `[H_out, W_out, C]`.
+    ///
+    /// # Panics
+    /// If a length does not match.
+    pub fn add(&mut self, a: &[f32], z: &[f32]) {
+        assert_eq!(a.len(), self.stage.input.len(), "one sample");
+        assert_eq!(z.len(), self.stage.conv.len(), "its outputs");
+        let geometry = &self.geometry;
+        let few = self.nonzeros.collect(geometry, z);
+        if self.nonzeros.is_empty() {
+            return;
+        }
+        if few {
+            let fits = self.stage.pad == 0 && geometry.width() == geometry.run;
+            let a = if fits { a } else { self.staging.copy(a) };
+            let (sums, touched) = &mut self.sparse;
+            sparse::add_cross(geometry, a, &mut self.nonzeros, sums);
+            *touched = true;
+        } else {
+            let a = if self.stage.pad == 0 {
+                a
+            } else {
+                self.staging.copy(a)
+            };
+            let (sums, touched) = &mut self.dense;
+            tiles::add_cross(geometry, a, z, sums);
+            *touched = true;
+        }
+    }
+
+    /// Adds the whole sum to `sums`, `[d, C]`, and begins a new one.
+    ///
+    /// # Panics
+    /// If the length differs.
+    pub fn drain(&mut self, sums: &mut [f32]) {
+        let Geometry {
+            kernel,
+            run,
+            channels,
+            ..
+        } = self.geometry;
+        assert_eq!(sums.len(), self.stage.weights(), "a moment per weight");
+        let (dense, touched) = &mut self.dense;
+        if std::mem::take(touched) {
+            for (sum, value) in sums.iter_mut().zip(dense.iter_mut()) {
+                *sum += std::mem::take(value);
+            }
+        }
+        let (sparse, touched) = &mut self.sparse;
+        if !std::mem::take(touched) {
+            return;
+        }
+        let width = self.geometry.width();
+        let length = kernel * width + 1;
+        let places = (0..kernel).flat_map(|ky| ky * width..ky * width + run);
+        let rows = sums.chunks_exact_mut(channels);
+        for (row, place) in rows.zip(places.chain([length - 1])) {
+            for (sum, channel) in row.iter_mut().zip(sparse.chunks_exact(length)) {
+                *sum += channel[place];
+            }
+        }
+        sparse.fill(0.0);
+    }
+}

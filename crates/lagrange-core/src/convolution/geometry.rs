@@ -1,0 +1,98 @@
+//! Where the values of a sample lie, and room for the zeros around them.
+
+use crate::network::Stage;
+
+/// Lanes that the sparse products work in.
+pub(super) const LANES: usize = 8;
+
+/// Where the values of one sample lie. All counts in values, but for `rows` and `columns` of output positions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Geometry {
+    pub(super) kernel: usize,
+    /// Values of one kernel row: k * C_in.
+    pub(super) run: usize,
+    /// From one input line to the next.
+    pub(super) line: usize,
+    /// From one patch to the next on a line.
+    pub(super) step: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) channels: usize,
+}
+
+impl Geometry {
+    pub(super) fn new(stage: &Stage) -> Self {
+        let channels = stage.input.channels;
+        Self {
+            kernel: stage.kernel,
+            run: stage.kernel * channels,
+            line: (stage.input.width + 2 * stage.pad) * channels,
+            step: channels,
+            rows: stage.conv.height,
+            columns: stage.conv.width,
+            channels: stage.conv.channels,
+        }
+    }
+
+    /// A kernel row's values rounded up to whole vectors.
+    pub(super) fn width(&self) -> usize {
+        self.run.next_multiple_of(LANES)
+    }
+}
+
+/// A copy of one sample's input with its padding, and behind it room for vectors that reach beyond the last patch.
+#[derive(Debug, Clone)]
+pub(super) struct Staging {
+    stage: Stage,
+    values: Vec<f32>,
+}
+
+impl Staging {
+    pub(super) fn new(stage: &Stage) -> Self {
+        let geometry = Geometry::new(stage);
+        let lines = stage.input.height + 2 * stage.pad;
+        Self {
+            stage: stage.clone(),
+            values: vec![0.0; lines * geometry.line + LANES],
+        }
+    }
+
+    /// `a` with zeros around it.
+    pub(super) fn copy(&mut self, a: &[f32]) -> &[f32] {
+        if self.stage.pad > 0 {
+            // The border is zero already, but for what an adjoint left there.
+            self.values.fill(0.0);
+        }
+        let length = self.stage.input.width * self.stage.input.channels;
+        for (line, a) in self.inner().zip(a.chunks_exact(length)) {
+            line.copy_from_slice(a);
+        }
+        &self.values
+    }
+
+    /// Zeros to sum in.
+    pub(super) fn zeros(&mut self) -> &mut [f32] {
+        self.values.fill(0.0);
+        &mut self.values
+    }
+
+    /// Takes the part that is no padding.
+    pub(super) fn extract(&mut self, a: &mut [f32]) {
+        let length = self.stage.input.width * self.stage.input.channels;
+        for (line, a) in self.inner().zip(a.chunks_exact_mut(length)) {
+            a.copy_from_slice(line);
+        }
+    }
+
+    /// The lines of the input within the padding.
+    fn inner(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let Stage { pad, input, .. } = &self.stage;
+        let length = input.width * input.channels;
+        let (line, side) = (length + 2 * pad * input.channels, pad * input.channels);
+        self.values
+            .chunks_exact_mut(line)
+            .skip(*pad)
+            .take(input.height)
+            .map(move |line| &mut line[side..][..length])
+    }
+}

@@ -1,7 +1,7 @@
 //! The cross moment T(a)' Z, summed sample by sample.
 
 use super::geometry::{Geometry, Staging};
-use super::sparse::{self, Nonzeros};
+use super::sparse::{self, ByChannel, Density};
 use super::tiles;
 use crate::network::Stage;
 
@@ -13,7 +13,7 @@ pub struct CrossMoment {
     stage: Stage,
     geometry: Geometry,
     staging: Staging,
-    nonzeros: Nonzeros,
+    nonzeros: ByChannel,
     /// `[d, C]`, and whether anything has been added.
     dense: (Vec<f32>, bool),
     /// `[C, k * width + 1]`, and whether anything has been added.
@@ -29,7 +29,7 @@ impl CrossMoment {
         Self {
             stage: stage.clone(),
             staging: Staging::new(stage),
-            nonzeros: Nonzeros::default(),
+            nonzeros: ByChannel::new(&geometry),
             dense: (vec![0.0; stage.weights()], false),
             sparse: (vec![0.0; by_channel], false),
             geometry,
@@ -44,25 +44,23 @@ impl CrossMoment {
         assert_eq!(a.len(), self.stage.input.len(), "one sample");
         assert_eq!(z.len(), self.stage.conv.len(), "its outputs");
         let geometry = &self.geometry;
-        let few = self.nonzeros.collect(geometry, z);
-        if self.nonzeros.is_empty() {
-            return;
-        }
-        if few {
-            let fits = self.stage.pad == 0 && geometry.width() == geometry.run;
-            let a = if fits { a } else { self.staging.copy(a) };
-            let (sums, touched) = &mut self.sparse;
-            sparse::add_cross(geometry, a, &mut self.nonzeros, sums);
-            *touched = true;
-        } else {
-            let a = if self.stage.pad == 0 {
-                a
-            } else {
-                self.staging.copy(a)
-            };
-            let (sums, touched) = &mut self.dense;
-            tiles::add_cross(geometry, a, z, sums);
-            *touched = true;
+        match Density::of(z) {
+            Density::Zero => {}
+            Density::Sparse => {
+                let fits = self.stage.pad == 0 && geometry.width() == geometry.run;
+                let a = if fits { a } else { self.staging.copy(a) };
+                self.nonzeros.collect(geometry, z);
+                let (sums, touched) = &mut self.sparse;
+                sparse::add_cross(geometry, a, &self.nonzeros, sums);
+                *touched = true;
+            }
+            Density::Dense => {
+                let fits = self.stage.pad == 0;
+                let a = if fits { a } else { self.staging.copy(a) };
+                let (sums, touched) = &mut self.dense;
+                tiles::add_cross(geometry, a, z, sums);
+                *touched = true;
+            }
         }
     }
 

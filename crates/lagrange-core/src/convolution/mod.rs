@@ -6,6 +6,7 @@
 
 mod cross;
 mod geometry;
+mod mask;
 mod sparse;
 mod tiles;
 
@@ -13,7 +14,7 @@ pub use self::cross::CrossMoment;
 pub(crate) use self::tiles::{add_scaled, sum_of_squares};
 
 use self::geometry::{Geometry, Staging};
-use self::sparse::Nonzeros;
+use self::sparse::{ByPosition, Density};
 use crate::network::Stage;
 use ndarray::ArrayView2;
 
@@ -28,7 +29,7 @@ pub struct Convolution {
     backward: Vec<f32>,
     transposed: Vec<f32>,
     staging: Staging,
-    nonzeros: Nonzeros,
+    nonzeros: ByPosition,
 }
 
 impl Convolution {
@@ -42,7 +43,7 @@ impl Convolution {
             backward: vec![0.0; stage.patch() * geometry.channels],
             transposed: vec![0.0; geometry.kernel * geometry.channels * geometry.width()],
             staging: Staging::new(stage),
-            nonzeros: Nonzeros::default(),
+            nonzeros: ByPosition::default(),
             geometry,
         }
     }
@@ -140,12 +141,17 @@ impl Convolution {
         } = self;
         let samples = a.chunks_exact_mut(stage.input.len());
         for (a, z) in samples.zip(z.chunks_exact(stage.conv.len())) {
-            let few = nonzeros.collect(geometry, z);
-            let add = |a: &mut [f32]| match few {
-                true => sparse::add_adjoint(geometry, transposed, nonzeros, a),
-                false => tiles::add_adjoint(geometry, backward, z, a),
+            let density = Density::of(z);
+            let fits = density != Density::Sparse || geometry.width() == geometry.run;
+            if density == Density::Sparse {
+                nonzeros.collect(geometry, z);
+            }
+            let add = |a: &mut [f32]| match density {
+                Density::Zero => {}
+                Density::Sparse => sparse::add_adjoint(geometry, transposed, nonzeros, a),
+                Density::Dense => tiles::add_adjoint(geometry, backward, z, a),
             };
-            if stage.pad == 0 && (!few || geometry.width() == geometry.run) {
+            if stage.pad == 0 && fits {
                 a.fill(0.0);
                 add(a);
             } else {

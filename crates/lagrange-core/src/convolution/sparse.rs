@@ -4,6 +4,7 @@
 //! the adjoint's target, or of one channel's cross moment. Chains of fused multiply-adds in a fixed order, as in `tiles`.
 
 use super::geometry::{Geometry, LANES};
+use super::mask::mask_of;
 use multiversion::multiversion;
 
 /// Most vectors of a tile: with a factor beside them they fill the registers of AVX2.
@@ -31,105 +32,137 @@ macro_rules! for_count {
     };
 }
 
-/// The entries of one sample's outputs that are not zero.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Nonzeros {
-    /// Per output position that has any: where its patch begins, and where its entries end.
-    positions: Vec<(u32, u32)>,
-    /// (channel, value), position by position.
-    entries: Vec<(u32, f32)>,
-    /// Where each channel's entries end in `sorted`.
-    ends: Vec<u32>,
-    /// (where its patch begins, value), channel by channel.
-    sorted: Vec<(u32, f32)>,
+/// What an entry needs where it stands: a channel or the beginning of a patch, and its value.
+type Entry = (u32, f32);
+
+/// How many of one sample's outputs are not zero: none, few, or too many for the kernels here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Density {
+    Zero,
+    Sparse,
+    Dense,
 }
 
-impl Nonzeros {
-    /// Collects the entries of `z`, `[H_out, W_out, C]`; tells whether they are few.
-    pub(super) fn collect(&mut self, g: &Geometry, z: &[f32]) -> bool {
-        self.positions.clear();
-        self.entries.clear();
-        let lines = z.chunks_exact(g.columns * g.channels);
-        for (start, line) in (0u32..).step_by(g.line).zip(lines) {
-            collect_line(g, start, line, &mut self.positions, &mut self.entries);
+impl Density {
+    pub(super) fn of(z: &[f32]) -> Self {
+        match count_nonzeros(z) {
+            0 => Self::Zero,
+            count if count * SPARSE <= z.len() => Self::Sparse,
+            _ => Self::Dense,
         }
-        self.entries.len() * SPARSE <= z.len()
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Sorts the entries by channel, in the order of positions within each.
-    fn sort(&mut self, channels: usize) {
-        self.ends.clear();
-        self.ends.resize(channels, 0);
-        for (channel, _) in &self.entries {
-            self.ends[*channel as usize] += 1;
-        }
-        let mut start = 0;
-        for end in &mut self.ends {
-            // Starts for now: filling moves them to the ends.
-            (start, *end) = (start + *end, start);
-        }
-        self.sorted.resize(self.entries.len(), (0, 0.0));
-        let mut first = 0;
-        for (place, end) in &self.positions {
-            for (channel, value) in &self.entries[first..*end as usize] {
-                let slot = &mut self.ends[*channel as usize];
-                self.sorted[*slot as usize] = (*place, *value);
-                *slot += 1;
-            }
-            first = *end as usize;
-        }
-    }
-
-    /// Each channel's entries.
-    fn by_channel(&self) -> impl Iterator<Item = &[(u32, f32)]> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| {
-            let entries = &self.sorted[start..end as usize];
-            start = end as usize;
-            entries
-        })
     }
 }
 
 #[multiversion(targets("x86_64+avx2+fma"))]
-fn collect_line(
-    g: &Geometry,
-    start: u32,
-    line: &[f32],
-    positions: &mut Vec<(u32, u32)>,
-    entries: &mut Vec<(u32, f32)>,
-) {
-    const BLOCK: usize = 16;
-    for (place, outputs) in (start..).step_by(g.step).zip(line.chunks_exact(g.channels)) {
-        let before = entries.len();
-        for (first, block) in (0u32..).step_by(BLOCK).zip(outputs.chunks(BLOCK)) {
-            let mut mask = 0u32;
-            match block.first_chunk::<BLOCK>() {
-                Some(block) => mask_of(block, &mut mask),
-                None => mask_of(block, &mut mask),
-            }
-            while mask != 0 {
-                let lane = mask.trailing_zeros();
-                entries.push((first + lane, block[lane as usize]));
-                mask &= mask - 1;
-            }
+fn count_nonzeros(z: &[f32]) -> usize {
+    let count: u32 = z.iter().map(|value| u32::from(*value != 0.0)).sum();
+    count as usize
+}
+
+/// The entries of one sample's outputs that are not zero, position by position.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ByPosition {
+    /// Per position that has any: where its patch begins, and where its entries end.
+    positions: Vec<(u32, u32)>,
+    /// (channel, value)
+    entries: Vec<Entry>,
+}
+
+impl ByPosition {
+    /// Collects the entries of `z`, `[H_out, W_out, C]`.
+    pub(super) fn collect(&mut self, g: &Geometry, z: &[f32]) {
+        self.positions.clear();
+        self.entries.clear();
+        collect_by_position(g, z, &mut self.positions, &mut self.entries);
+    }
+}
+
+/// The entries of one sample's outputs that are not zero, channel by channel in the order of positions.
+#[derive(Debug, Clone)]
+pub(super) struct ByChannel {
+    /// Entries of each channel.
+    counts: Vec<u32>,
+    /// (where its patch begins, value); every channel has room for all positions.
+    entries: Vec<Entry>,
+    positions: usize,
+}
+
+impl ByChannel {
+    pub(super) fn new(g: &Geometry) -> Self {
+        let positions = g.rows * g.columns;
+        Self {
+            counts: vec![0; g.channels],
+            entries: vec![(0, 0.0); g.channels * positions],
+            positions,
         }
+    }
+
+    /// Collects the entries of `z`, `[H_out, W_out, C]`.
+    pub(super) fn collect(&mut self, g: &Geometry, z: &[f32]) {
+        self.counts.fill(0);
+        collect_by_channel(g, z, &mut self.counts, &mut self.entries);
+    }
+
+    fn channels(&self) -> impl Iterator<Item = &[Entry]> {
+        let channels = self.entries.chunks_exact(self.positions);
+        channels
+            .zip(&self.counts)
+            .map(|(entries, &count)| &entries[..count as usize])
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn collect_by_position(
+    g: &Geometry,
+    z: &[f32],
+    positions: &mut Vec<(u32, u32)>,
+    entries: &mut Vec<Entry>,
+) {
+    for (place, outputs) in places(g).zip(z.chunks_exact(g.channels)) {
+        let before = entries.len();
+        for_each_entry(outputs, |channel, value| entries.push((channel, value)));
         if entries.len() > before {
             positions.push((place, entries.len() as u32));
         }
     }
 }
 
-/// A bit per value that is not zero.
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn collect_by_channel(g: &Geometry, z: &[f32], counts: &mut [u32], entries: &mut [Entry]) {
+    let positions = g.rows * g.columns;
+    for (place, outputs) in places(g).zip(z.chunks_exact(g.channels)) {
+        for_each_entry(outputs, |channel, value| {
+            let count = &mut counts[channel as usize];
+            entries[channel as usize * positions + *count as usize] = (place, value);
+            *count += 1;
+        });
+    }
+}
+
+/// Where the patch of each output position begins.
 #[inline(always)]
-fn mask_of(values: &[f32], mask: &mut u32) {
-    for (lane, value) in values.iter().enumerate() {
-        *mask |= u32::from(*value != 0.0) << lane;
+fn places(g: &Geometry) -> impl Iterator<Item = u32> {
+    let (line, step, columns) = (g.line as u32, g.step as u32, g.columns as u32);
+    (0..g.rows as u32).flat_map(move |y| (0..columns).map(move |x| y * line + x * step))
+}
+
+/// Calls `visit` with channel and value of every entry that is not zero.
+#[inline(always)]
+fn for_each_entry(outputs: &[f32], mut visit: impl FnMut(u32, f32)) {
+    let (blocks, rest) = outputs.as_chunks::<LANES>();
+    for (first, block) in (0u32..).step_by(LANES).zip(blocks) {
+        let mut mask = mask_of(block);
+        while mask != 0 {
+            let lane = mask.trailing_zeros();
+            visit(first + lane, block[lane as usize % LANES]);
+            mask &= mask - 1;
+        }
+    }
+    let first = outputs.len() - rest.len();
+    for (channel, value) in (first as u32..).zip(rest) {
+        if *value != 0.0 {
+            visit(channel, *value);
+        }
     }
 }
 
@@ -168,7 +201,7 @@ fn add_scaled<const V: usize>(acc: &mut [Vector; V], factor: f32, values: &[Vect
 /// a += T'(z) W' of one sample, the bias left out. `weights` is W transposed, `[k, C, width]`, with zeros behind each run: what lies
 /// there in `a` stays as it is, but must be there.
 #[multiversion(targets("x86_64+avx2+fma"))]
-pub(super) fn add_adjoint(g: &Geometry, weights: &[f32], z: &Nonzeros, a: &mut [f32]) {
+pub(super) fn add_adjoint(g: &Geometry, weights: &[f32], z: &ByPosition, a: &mut [f32]) {
     let width = g.width();
     for ky in 0..g.kernel {
         for (first, count) in tiles(width / LANES) {
@@ -180,7 +213,7 @@ pub(super) fn add_adjoint(g: &Geometry, weights: &[f32], z: &Nonzeros, a: &mut [
 }
 
 #[inline(always)]
-fn adjoint_tile<const V: usize>(width: usize, weights: &[f32], z: &Nonzeros, a: &mut [f32]) {
+fn adjoint_tile<const V: usize>(width: usize, weights: &[f32], z: &ByPosition, a: &mut [f32]) {
     let mut first = 0;
     for &(place, end) in &z.positions {
         let target = vectors_mut::<V>(&mut a[place as usize..]);
@@ -195,30 +228,25 @@ fn adjoint_tile<const V: usize>(width: usize, weights: &[f32], z: &Nonzeros, a: 
 }
 
 /// sums += (T(a)' z)' of one sample: `sums` is `[C, k * width + 1]`, the bias last; what lies behind each run is of no meaning, in `sums` as in `a`.
-pub(super) fn add_cross(g: &Geometry, a: &[f32], z: &mut Nonzeros, sums: &mut [f32]) {
-    z.sort(g.channels);
-    add_sorted_cross(g, a, z, sums);
-}
-
 #[multiversion(targets("x86_64+avx2+fma"))]
-fn add_sorted_cross(g: &Geometry, a: &[f32], z: &Nonzeros, sums: &mut [f32]) {
+pub(super) fn add_cross(g: &Geometry, a: &[f32], z: &ByChannel, sums: &mut [f32]) {
     let (width, length) = (g.width(), g.kernel * g.width() + 1);
     if width == LANES && g.kernel <= VECTORS {
-        for (entries, sums) in z.by_channel().zip(sums.chunks_exact_mut(length)) {
+        for (entries, sums) in z.channels().zip(sums.chunks_exact_mut(length)) {
             for_count!(g.kernel, cross_patch, (g.line, a, entries, sums));
         }
     } else {
         for ky in 0..g.kernel {
             for (first, count) in tiles(width / LANES) {
                 let a = &a[ky * g.line + first * LANES..];
-                for (entries, sums) in z.by_channel().zip(sums.chunks_exact_mut(length)) {
+                for (entries, sums) in z.channels().zip(sums.chunks_exact_mut(length)) {
                     let sums = &mut sums[ky * width + first * LANES..];
                     for_count!(count, cross_row, (a, entries, sums));
                 }
             }
         }
     }
-    for (entries, sums) in z.by_channel().zip(sums.chunks_exact_mut(length)) {
+    for (entries, sums) in z.channels().zip(sums.chunks_exact_mut(length)) {
         let bias = &mut sums[length - 1];
         *bias = entries.iter().fold(*bias, |sum, (_, value)| sum + value);
     }
@@ -226,7 +254,7 @@ fn add_sorted_cross(g: &Geometry, a: &[f32], z: &Nonzeros, sums: &mut [f32]) {
 
 /// One kernel row, V vectors long.
 #[inline(always)]
-fn cross_row<const V: usize>(a: &[f32], entries: &[(u32, f32)], sums: &mut [f32]) {
+fn cross_row<const V: usize>(a: &[f32], entries: &[Entry], sums: &mut [f32]) {
     let target = vectors_mut::<V>(sums);
     let mut acc = *target;
     for &(place, value) in entries {
@@ -237,7 +265,7 @@ fn cross_row<const V: usize>(a: &[f32], entries: &[(u32, f32)], sums: &mut [f32]
 
 /// All K kernel rows, one vector each: of one input channel a row is short.
 #[inline(always)]
-fn cross_patch<const K: usize>(line: usize, a: &[f32], entries: &[(u32, f32)], sums: &mut [f32]) {
+fn cross_patch<const K: usize>(line: usize, a: &[f32], entries: &[Entry], sums: &mut [f32]) {
     let target = vectors_mut::<K>(sums);
     let mut acc = *target;
     for &(place, value) in entries {

@@ -20,7 +20,9 @@ pub(super) fn mask_of(values: &[f32; LANES]) -> u32 {
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 pub(super) fn mask_of(values: &[f32; LANES]) -> u32 {
-    (0..LANES).fold(0, |mask, lane| mask | u32::from(values[lane] != 0.0) << lane)
+    (0..LANES).fold(0, |mask, lane| {
+        mask | u32::from(values[lane] != 0.0) << lane
+    })
 }
 
 #[cfg(test)]

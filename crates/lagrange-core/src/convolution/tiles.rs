@@ -137,22 +137,20 @@ fn forward_tile<const M: usize, const N: usize>(
     }
 }
 
-/// a += T'(z) W' of one sample, the bias left out. `packed` holds, for each kernel row and each of [`panels`] of its run of
-/// inputs, a panel `[C, N]` of the transposed weights.
+/// a += T'(z) W' of one sample, the bias left out. `weights` is W transposed, `[k, C, width]`.
 #[multiversion(targets("x86_64+avx2+fma"))]
-pub(super) fn add_adjoint(g: &Geometry, packed: &[f32], z: &[f32], a: &mut [f32]) {
+pub(super) fn add_adjoint(g: &Geometry, weights: &[f32], z: &[f32], a: &mut [f32]) {
     for ky in 0..g.kernel {
         for (first, width) in panels(g.run) {
-            let panel = &packed[(ky * g.run + first) * g.channels..][..width * g.channels];
+            let weights = &weights[ky * g.channels * g.width() + first..];
             let a = &mut a[ky * g.line + first..];
-            for_width!(width, adjoint_panel, (g, panel, z, a));
+            for_width!(width, adjoint_panel, (g, weights, z, a));
         }
     }
 }
 
 #[inline(always)]
-fn adjoint_panel<const N: usize>(g: &Geometry, panel: &[f32], z: &[f32], a: &mut [f32]) {
-    let (weights, _) = panel.as_chunks::<N>();
+fn adjoint_panel<const N: usize>(g: &Geometry, weights: &[f32], z: &[f32], a: &mut [f32]) {
     for y in 0..g.rows {
         let mut x = 0;
         while x < g.columns {
@@ -168,13 +166,20 @@ fn adjoint_panel<const N: usize>(g: &Geometry, panel: &[f32], z: &[f32], a: &mut
 #[inline(always)]
 fn adjoint_tile<const M: usize, const N: usize>(
     g: &Geometry,
-    weights: &[[f32; N]],
+    weights: &[f32],
     z: &[f32],
     a: &mut [f32],
 ) {
     let mut acc = [[0.0; N]; M];
-    let outputs = std::array::from_fn(|i| &z[i * g.channels..]);
-    add_products(&mut acc, outputs, weights);
+    let outputs: [&[f32]; M] = std::array::from_fn(|i| &z[i * g.channels..][..g.channels]);
+    for (channel, weights) in weights.chunks(g.width()).take(g.channels).enumerate() {
+        let weights = &weights[..N];
+        for i in 0..M {
+            for j in 0..N {
+                acc[i][j] = outputs[i][channel].mul_add(weights[j], acc[i][j]);
+            }
+        }
+    }
     // The targets of one tile overlap where patches do: one after the other.
     for (i, acc) in acc.iter().enumerate() {
         for (a, value) in a[i * g.step..][..N].iter_mut().zip(acc) {

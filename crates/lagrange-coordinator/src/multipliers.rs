@@ -22,14 +22,12 @@ impl Multipliers {
     /// The multipliers of the samples at `positions` of `shard`, `[n, O]`.
     #[must_use]
     pub fn gather(&self, shard: usize, positions: &[u32]) -> Vec<f32> {
-        positions
-            .iter()
-            .flat_map(|&position| {
-                let start = position as usize * self.outputs;
-                &self.shards[shard][start..start + self.outputs]
-            })
-            .copied()
-            .collect()
+        let mut values = Vec::with_capacity(positions.len() * self.outputs);
+        for &position in positions {
+            let start = position as usize * self.outputs;
+            values.extend_from_slice(&self.shards[shard][start..start + self.outputs]);
+        }
+        values
     }
 
     /// Writes back the multipliers of the samples at `positions` of `shard`, `[n, O]`.

@@ -59,8 +59,13 @@ impl Weights {
     pub fn set_stage(&mut self, index: usize, matrix: &Array2<f32>) {
         let (start, shape) = self.place(index);
         assert_eq!(matrix.dim(), shape, "weights of stage {index}");
-        for (slot, value) in self.values[start..].iter_mut().zip(matrix) {
-            *slot = *value;
+        let values = &mut self.values[start..start + shape.0 * shape.1];
+        match matrix.as_slice() {
+            Some(matrix) => values.copy_from_slice(matrix),
+            None => values
+                .iter_mut()
+                .zip(matrix)
+                .for_each(|(slot, value)| *slot = *value),
         }
     }
 

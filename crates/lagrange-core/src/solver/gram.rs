@@ -31,6 +31,7 @@ impl WeightSolver for Gram {
 #[derive(Debug, Clone)]
 pub struct GramSolver {
     lower: Array2<f32>,
+    ridge: f32,
 }
 
 impl GramSolver {
@@ -51,9 +52,8 @@ impl GramSolver {
             });
         }
         let mut system = gram.to_owned();
-        system
-            .diag_mut()
-            .map_inplace(|value| *value += ridge * mean);
+        let ridge = ridge * mean;
+        system.diag_mut().map_inplace(|value| *value += ridge);
         // LAPACK stores columns: handing it the transpose, whose upper triangle is our lower one, saves two transpositions.
         let upper = system
             .reversed_axes()
@@ -61,7 +61,14 @@ impl GramSolver {
             .map_err(|_| SolveError::NotPositiveDefinite { stage })?;
         Ok(Self {
             lower: upper.reversed_axes(),
+            ridge,
         })
+    }
+
+    /// What was added to the diagonal.
+    #[must_use]
+    pub fn ridge(&self) -> f32 {
+        self.ridge
     }
 
     /// A lower bound of the system's condition number: the squared ratio of the factor's extreme pivots.

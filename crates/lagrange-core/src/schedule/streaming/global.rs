@@ -1,6 +1,7 @@
 //! What the coordinator does with a step's sums: solve the correction equations and move the weights.
 
 use super::{HiddenStep, Metric, UpdateParams};
+use crate::blas;
 use crate::equations::{EquationLayout, average_triangle};
 use crate::network::Network;
 use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
@@ -14,10 +15,22 @@ struct StageState {
     gram: Array2<f32>,
     velocity: Array2<f32>,
     solver: Option<GramSolver>,
+    /// `|W|_G^2`: computed with every new G, and from there on by what each step adds.
+    square: f64,
     refreshes: u16,
     /// Rows behind one summed Gram matrix, and behind one cross moment.
     gram_rows: f32,
     cross_rows: f32,
+}
+
+/// Which way a stage's weights move.
+#[derive(Debug)]
+struct Direction {
+    /// dW, and G dW, both `[d, C]`.
+    step: Array2<f32>,
+    image: Array2<f32>,
+    /// Condition of the system.
+    condition: f32,
 }
 
 /// How one stage's weights moved in a step.
@@ -57,6 +70,7 @@ impl WeightUpdate {
                 gram: Array2::zeros((stage.unknowns(), stage.unknowns())),
                 velocity: Array2::zeros((stage.unknowns(), stage.conv.channels)),
                 solver: None,
+                square: 0.0,
                 refreshes: 0,
                 gram_rows: match gram_rows {
                     Some(rows) if index != last => rows as f32,
@@ -88,10 +102,15 @@ impl WeightUpdate {
         let last = self.stages.len() - 1;
         for (index, state) in self.stages.iter_mut().enumerate() {
             state.absorb(&self.params, layout, index, sums)?;
-            let (step, condition) = state.solve(&self.params, index)?;
             let current = weights.stage(index);
-            let weight_norm = gram_norm(&state.gram, current);
-            let length = gram_norm(&state.gram, step.view());
+            if layout.has_gram() {
+                state.square = f64::from(gram_norm(&state.gram, current)).powi(2);
+            }
+            let weight_norm = state.square.sqrt() as f32;
+            let direction = state.solve(&self.params, index)?;
+            let (step, condition) = (direction.step, direction.condition);
+            let length_square = dot(step.view(), direction.image.view()).max(0.0);
+            let length = length_square.sqrt() as f32;
             let scale = match (self.params.hidden_step, self.params.metric) {
                 (HiddenStep::TrustRegion, Metric::Gram) if index != last => {
                     trust_region_scale(length, rate * self.params.trust * weight_norm)
@@ -103,6 +122,9 @@ impl WeightUpdate {
                 _ => rate * self.params.output_rate,
             };
             let step_norm = scale * length;
+            let (along, scaled) = (dot(current, direction.image.view()), f64::from(scale));
+            state.square += scaled * (2.0 * along + scaled * length_square);
+            state.square = state.square.max(0.0);
             moved.push((
                 &current + step * scale,
                 StageReport {
@@ -155,12 +177,19 @@ impl StageState {
         Ok(())
     }
 
-    /// The step and the condition of its system.
-    fn solve(&self, params: &UpdateParams, index: usize) -> Result<(Array2<f32>, f32), SolveError> {
+    fn solve(&self, params: &UpdateParams, index: usize) -> Result<Direction, SolveError> {
         match (&self.solver, params.metric) {
             (None, _) => panic!("the first step must refresh the Gram matrices"),
             (Some(solver), Metric::Gram) => {
-                Ok((solver.solve(&self.velocity, index)?, solver.condition()))
+                let step = solver.solve(&self.velocity, index)?;
+                // (G + r I) D = V holds, so a product with G need not be computed.
+                let mut image = self.velocity.clone();
+                image.scaled_add(-solver.ridge(), &step);
+                Ok(Direction {
+                    step,
+                    image,
+                    condition: solver.condition(),
+                })
             }
             (Some(_), Metric::Identity) => {
                 // On the scale of the least-squares step of uncorrelated inputs.
@@ -170,10 +199,21 @@ impl StageState {
                     .mean()
                     .unwrap_or(0.0)
                     .max(f32::MIN_POSITIVE);
-                Ok((&self.velocity / mean, 1.0))
+                let step = &self.velocity / mean;
+                Ok(Direction {
+                    image: blas::symmetric_product(self.gram.view(), step.view()),
+                    step,
+                    condition: 1.0,
+                })
             }
         }
     }
+}
+
+/// `<a, b>` of two matrices of one shape.
+fn dot(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f64 {
+    let products = a.iter().zip(b).map(|(a, b)| f64::from(a * b));
+    products.sum()
 }
 
 fn euclidean_norm(weights: ArrayView2<'_, f32>) -> f32 {
@@ -254,6 +294,40 @@ mod tests {
         let (left, right) = (moved(&network, &one_by_one), moved(&network, &at_once));
         for (l, r) in left.as_slice().iter().zip(right.as_slice()) {
             assert!((l - r).abs() < 1e-4 * r.abs().max(1.0), "{l} {r}");
+        }
+    }
+
+    /// Norms are carried along from step to step; a product with G must say the same.
+    #[test]
+    fn norms_between_refreshes_are_those_of_the_gram_matrix() {
+        let network = network();
+        let [plain, refreshing] = [false, true].map(|gram| EquationLayout::new(&network, gram));
+        for metric in [Metric::Gram, Metric::Identity] {
+            let params = UpdateParams {
+                trust: 0.2,
+                metric,
+                ..UpdateParams::default()
+            };
+            let mut update = WeightUpdate::new(&network, params, 4, Some(3));
+            let mut weights = he(&network, 1);
+            let first = sums(&refreshing, &network, &[1, 2], 1.0);
+            update
+                .step(&refreshing, &first, 1.0, &mut weights)
+                .expect("solvable");
+            for seed in 0..8 {
+                let before = weights.clone();
+                let report = update
+                    .step(&plain, &draw(seed, plain.len()), 1.0, &mut weights)
+                    .expect("solvable");
+                for (index, report) in report.iter().enumerate() {
+                    let gram = &update.stages[index].gram;
+                    let norm = gram_norm(gram, before.stage(index));
+                    let step = &weights.stage(index) - &before.stage(index);
+                    let length = gram_norm(gram, step.view());
+                    assert!((report.weight_norm - norm).abs() < 1e-3 * norm);
+                    assert!((report.step_norm - length).abs() < 1e-3 * length);
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result};
 use lagrange_coordinator::{Observed, Plan, ServeOptions, Served, serve};
-use lagrange_data::{Dataset, Partition};
+use lagrange_data::{Dataset, Outline, Partition};
 use lagrange_worker::{DataSource, WorkerOptions};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct Coordinator {
     config: Config,
     plan: Plan,
     spec: lagrange_protocol::RunSpec,
-    dataset: Arc<Dataset>,
+    dataset_sha256: [u8; 32],
     options: CoordinatorOptions,
 }
 
@@ -47,24 +47,20 @@ impl Coordinator {
     ///
     /// # Errors
     /// If they do not fit together, naming the field.
-    pub fn prepare(
-        config: Config,
-        dataset: Arc<Dataset>,
-        options: CoordinatorOptions,
-    ) -> Result<Self> {
-        config
-            .task
-            .check_labels("training", &dataset.train.labels)?;
-        config.task.check_labels("test", &dataset.test.labels)?;
-        let run = config.plan(dataset.side(), dataset.train.labels.len())?;
+    pub fn prepare(config: Config, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
+        config.task.check_labels("training", &dataset.train)?;
+        config.task.check_labels("test", &dataset.test)?;
+        let run = config.plan(dataset.side, dataset.train.len())?;
         let spec = run.spec.clone();
-        let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
+        let counts = (dataset.train.len(), dataset.test.len());
+        let partition =
+            Partition::of_counts(counts, spec.shards, spec.validation, spec.train_limit)?;
         let plan = Plan::new(run, partition)?;
         Ok(Self {
             config,
             plan,
             spec,
-            dataset,
+            dataset_sha256: dataset.sha256,
             options,
         })
     }
@@ -107,11 +103,9 @@ impl Coordinator {
             workers: self.options.workers,
             join_timeout: self.options.join_timeout,
             grace: self.options.grace,
-            dataset_sha256: self.dataset.sha256(),
+            dataset_sha256: self.dataset_sha256,
             observer,
         };
-        // From here on only counts and hashes of the data are needed.
-        drop(self.dataset);
         let begin = Instant::now();
         let served = serve(listener, self.plan, self.spec, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
@@ -183,7 +177,7 @@ pub async fn run_in_process(
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<RunResult> {
     let count = options.workers;
-    let coordinator = Coordinator::prepare(config, Arc::clone(&dataset), options)?;
+    let coordinator = Coordinator::prepare(config, &Outline::of(&dataset), options)?;
     let (listener, address) = Coordinator::listen(listen).await?;
     let mut workers = JoinSet::new();
     for index in 0..count {

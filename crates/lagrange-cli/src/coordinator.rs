@@ -6,8 +6,7 @@ use crate::config::Config;
 use crate::run_folder::RunResult;
 use crate::signals::interrupted;
 use anyhow::Result;
-use lagrange_data::Dataset;
-use std::sync::Arc;
+use lagrange_data::Outline;
 use std::time::Duration;
 
 /// Runs the command.
@@ -16,7 +15,7 @@ use std::time::Duration;
 /// If the run fails.
 pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
     let config = Config::resolve(&args.run)?;
-    let dataset = Arc::new(Dataset::load(args.run.data_dir.as_deref())?);
+    let dataset = Outline::load(args.run.data_dir.as_deref())?;
     let options = CoordinatorOptions {
         workers: args.workers.into(),
         join_timeout: Duration::from_secs(args.join_timeout),
@@ -24,7 +23,7 @@ pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };
-    let coordinator = Coordinator::prepare(config, dataset, options)?;
+    let coordinator = Coordinator::prepare(config, &dataset, options)?;
     let (listener, address) = Coordinator::listen(args.listen).await?;
     if !args.run.quiet {
         eprintln!(

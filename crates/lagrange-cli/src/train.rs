@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::run_folder::RunResult;
 use crate::signals::interrupted;
 use anyhow::{Context as _, Result, bail};
-use lagrange_data::Dataset;
+use lagrange_data::{Dataset, Outline};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -33,7 +33,7 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
     let threads = args
         .threads
         .map_or_else(|| (cores / workers).max(1), usize::from);
-    let dataset = Arc::new(Dataset::load(args.run.data_dir.as_deref())?);
+    let data_dir = args.run.data_dir.as_deref();
     let options = CoordinatorOptions {
         workers,
         join_timeout: JOIN_TIMEOUT,
@@ -42,6 +42,7 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
         quiet: args.run.quiet,
     };
     if args.in_process {
+        let dataset = Arc::new(Dataset::load(data_dir)?);
         return run_in_process(
             config,
             dataset,
@@ -52,9 +53,9 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
         )
         .await;
     }
-    let coordinator = Coordinator::prepare(config, dataset, options)?;
+    let coordinator = Coordinator::prepare(config, &Outline::load(data_dir)?, options)?;
     let (listener, address) = Coordinator::listen(args.listen).await?;
-    let mut children = Children::start(workers, address, threads, args.run.data_dir.as_deref())?;
+    let mut children = Children::start(workers, address, threads, data_dir)?;
     let result = tokio::select! {
         result = coordinator.run(listener, interrupted()) => result,
         error = children.all_gone() => Err(error),

@@ -22,10 +22,10 @@ pub struct Dataset {
     pub test: LabelledSet,
 }
 
-const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
-const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
-const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
-const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
+pub(crate) const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+pub(crate) const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+pub(crate) const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
+pub(crate) const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
 impl Dataset {
     /// The set in `directory`, or the embedded MNIST where none is given.
@@ -39,6 +39,20 @@ impl Dataset {
         }
     }
 
+    /// [`Dataset::load`] with the set's [`Dataset::sha256`], which is known of the embedded MNIST.
+    ///
+    /// # Errors
+    /// As [`Dataset::load`].
+    pub fn load_hashed(directory: Option<&Path>) -> Result<(Self, [u8; 32]), DataError> {
+        let dataset = Self::load(directory)?;
+        #[cfg(feature = "embedded-mnist")]
+        if directory.is_none() {
+            return Ok((dataset, crate::embedded::SHA256));
+        }
+        let hash = dataset.sha256();
+        Ok((dataset, hash))
+    }
+
     /// The MNIST carried by this build.
     ///
     /// # Errors
@@ -46,12 +60,7 @@ impl Dataset {
     #[cfg(feature = "embedded-mnist")]
     pub fn embedded() -> Result<Self, DataError> {
         Self::from_files(|name| {
-            let bytes: &[u8] = match name {
-                TRAIN_IMAGES => include_bytes!("../data/train-images-idx3-ubyte.gz"),
-                TRAIN_LABELS => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
-                TEST_IMAGES => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
-                _ => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
-            };
+            let bytes = crate::embedded::file(name);
             Ok((format!("embedded {name}"), bytes.into()))
         })
     }

@@ -15,6 +15,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// No IDX set in use comes near this; a header that announces more is damaged or hostile.
 /// Every index of a sample fits in 32 bits.
 const MAX_BYTES: u64 = u32::MAX as u64;
+/// Room made at once, enough for MNIST: growing by doubling copies everything several times.
+const USUAL_BYTES: u64 = 48 << 20;
 
 /// Grey images, one byte per pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +116,8 @@ fn parse(
 
 /// Up to `limit` bytes. Reading to the end also lets the gzip decoder verify its checksum.
 fn take(source: &mut impl Read, limit: u64) -> Result<Vec<u8>, IdxError> {
-    let mut bytes = Vec::new();
+    // Memory that is asked for but never written is never had.
+    let mut bytes = Vec::with_capacity(limit.min(USUAL_BYTES) as usize);
     source
         .take(limit)
         .read_to_end(&mut bytes)

@@ -4,9 +4,12 @@
 
 mod augment;
 mod dataset;
+#[cfg(feature = "embedded-mnist")]
+mod embedded;
 mod idx;
 mod normalise;
 mod order;
+mod outline;
 mod shard;
 mod task;
 
@@ -15,6 +18,7 @@ pub use dataset::{Dataset, LabelledSet};
 pub use idx::{IdxError, Images, read_images, read_labels};
 pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
 pub use order::{BatchOrder, Positions};
+pub use outline::Outline;
 pub use shard::{Partition, PartitionError, ShardData, Split};
 pub use task::{Task, TaskError};
 

@@ -111,11 +111,7 @@ pub async fn run(
 ) -> Result<(), WorkerError> {
     tokio::pin!(stop);
     let source = options.source.clone();
-    let loading = tokio::task::spawn_blocking(move || {
-        let dataset = source.load()?;
-        let hash = dataset.sha256();
-        Ok::<_, DataError>((dataset, hash))
-    });
+    let loading = tokio::task::spawn_blocking(move || source.load());
     let (dataset, hash) = loading
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;

@@ -16,14 +16,17 @@ pub enum DataSource {
 }
 
 impl DataSource {
-    /// The whole set.
+    /// The whole set and its hash.
     ///
     /// # Errors
     /// [`DataError`]
-    pub fn load(&self) -> Result<Arc<Dataset>, DataError> {
+    pub fn load(&self) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
         match self {
-            Self::Files(directory) => Dataset::load(directory.as_deref()).map(Arc::new),
-            Self::Shared(dataset) => Ok(Arc::clone(dataset)),
+            Self::Files(directory) => {
+                let (dataset, hash) = Dataset::load_hashed(directory.as_deref())?;
+                Ok((Arc::new(dataset), hash))
+            }
+            Self::Shared(dataset) => Ok((Arc::clone(dataset), dataset.sha256())),
         }
     }
 }
@@ -130,8 +133,8 @@ impl ShardStore {
     }
 
     fn reload(&self) -> Result<Arc<Dataset>, StoreError> {
-        let dataset = self.source.load()?;
-        if dataset.sha256() == self.sha256 {
+        let (dataset, hash) = self.source.load()?;
+        if hash == self.sha256 {
             Ok(dataset)
         } else {
             Err(StoreError::Changed)

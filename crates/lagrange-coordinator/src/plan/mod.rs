@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Every one of the first steps refreshes the Gram matrices, whatever `gram_every` says: one batch's sample has too few rows to
 /// tell what the next batch needs.
-const GRAM_WARM_UP: u64 = 32;
+const GRAM_WARM_UP: u64 = 8;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]

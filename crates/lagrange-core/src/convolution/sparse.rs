@@ -9,6 +9,8 @@ use multiversion::multiversion;
 
 /// Most vectors of a tile: with a factor beside them they fill the registers of AVX2.
 const VECTORS: usize = 10;
+/// Neighbouring positions that are looked at together.
+const GROUP: usize = 4;
 /// A sample is sparse if at most one entry in so many is not zero: below that the dense tiles are no slower.
 const SPARSE: usize = 3;
 
@@ -82,29 +84,33 @@ impl ByPosition {
 pub(super) struct ByChannel {
     /// Entries of each channel.
     counts: Vec<u32>,
-    /// (where its patch begins, value); every channel has room for all positions.
+    /// (where its patch begins, value); every channel has `room`.
     entries: Vec<Entry>,
-    positions: usize,
+    /// All positions, and one more: an entry is written before it is known whether it counts.
+    room: usize,
 }
 
 impl ByChannel {
     pub(super) fn new(g: &Geometry) -> Self {
-        let positions = g.rows * g.columns;
+        let room = g.rows * g.columns + 1;
         Self {
             counts: vec![0; g.channels],
-            entries: vec![(0, 0.0); g.channels * positions],
-            positions,
+            entries: vec![(0, 0.0); g.channels * room],
+            room,
         }
     }
 
     /// Collects the entries of `z`, `[H_out, W_out, C]`.
     pub(super) fn collect(&mut self, g: &Geometry, z: &[f32]) {
         self.counts.fill(0);
-        collect_by_channel(g, z, &mut self.counts, &mut self.entries);
+        let lines = z.chunks_exact(g.columns * g.channels);
+        for (start, line) in (0u32..).step_by(g.line).zip(lines) {
+            collect_by_channel(g, start, line, &mut self.counts, &mut self.entries);
+        }
     }
 
     fn channels(&self) -> impl Iterator<Item = &[Entry]> {
-        let channels = self.entries.chunks_exact(self.positions);
+        let channels = self.entries.chunks_exact(self.room);
         channels
             .zip(&self.counts)
             .map(|(entries, &count)| &entries[..count as usize])
@@ -127,15 +133,53 @@ fn collect_by_position(
     }
 }
 
+/// Adds the entries of one output line, whose first patch begins at `start`.
 #[multiversion(targets("x86_64+avx2+fma"))]
-fn collect_by_channel(g: &Geometry, z: &[f32], counts: &mut [u32], entries: &mut [Entry]) {
-    let positions = g.rows * g.columns;
-    for (place, outputs) in places(g).zip(z.chunks_exact(g.channels)) {
-        for_each_entry(outputs, |channel, value| {
-            let count = &mut counts[channel as usize];
-            entries[channel as usize * positions + *count as usize] = (place, value);
-            *count += 1;
-        });
+fn collect_by_channel(
+    g: &Geometry,
+    start: u32,
+    line: &[f32],
+    counts: &mut [u32],
+    entries: &mut [Entry],
+) {
+    let room = entries.len() / counts.len();
+    let mut place = start;
+    // Of four neighbours at most one or two move, which four tests in turn would guess wrong.
+    for group in line.chunks(GROUP * g.channels) {
+        for first in (0..g.channels).step_by(LANES) {
+            let lanes = LANES.min(g.channels - first);
+            let mut mask = 0;
+            for outputs in group.chunks_exact(g.channels) {
+                mask |= mask_of_some(&outputs[first..][..lanes]);
+            }
+            while mask != 0 {
+                let channel = first + mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                let entries = &mut entries[channel * room..][..room];
+                let mut count = counts[channel] as usize;
+                let (mut at, mut from) = (place, channel);
+                while from < group.len() {
+                    let value = group[from];
+                    entries[count] = (at, value);
+                    count += usize::from(value != 0.0);
+                    at += g.step as u32;
+                    from += g.channels;
+                }
+                counts[channel] = count as u32;
+            }
+        }
+        place += (GROUP * g.step) as u32;
+    }
+}
+
+/// [`mask_of`] of at most [`LANES`] values.
+#[inline(always)]
+fn mask_of_some(values: &[f32]) -> u32 {
+    match values.first_chunk() {
+        Some(values) => mask_of(values),
+        None => values.iter().enumerate().fold(0, |mask, (lane, value)| {
+            mask | u32::from(*value != 0.0) << lane
+        }),
     }
 }
 
@@ -149,19 +193,12 @@ fn places(g: &Geometry) -> impl Iterator<Item = u32> {
 /// Calls `visit` with channel and value of every entry that is not zero.
 #[inline(always)]
 fn for_each_entry(outputs: &[f32], mut visit: impl FnMut(u32, f32)) {
-    let (blocks, rest) = outputs.as_chunks::<LANES>();
-    for (first, block) in (0u32..).step_by(LANES).zip(blocks) {
-        let mut mask = mask_of(block);
+    for (first, lanes) in (0u32..).step_by(LANES).zip(outputs.chunks(LANES)) {
+        let mut mask = mask_of_some(lanes);
         while mask != 0 {
             let lane = mask.trailing_zeros();
-            visit(first + lane, block[lane as usize % LANES]);
+            visit(first + lane, lanes[lane as usize]);
             mask &= mask - 1;
-        }
-    }
-    let first = outputs.len() - rest.len();
-    for (channel, value) in (first as u32..).zip(rest) {
-        if *value != 0.0 {
-            visit(channel, *value);
         }
     }
 }

@@ -49,8 +49,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Result<ExitCode> {
+    // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
+    let threads = match command {
+        Command::Coordinator(_) => 2,
+        _ => 1,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .enable_all()
         .build()?;
     let result = match command {

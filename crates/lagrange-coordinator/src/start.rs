@@ -18,7 +18,7 @@ pub enum StartKind {
     KMeans,
 }
 
-/// Lloyd iterations per stage: assignments of 15,000 patches barely move after ten.
+/// Lloyd iterations per stage: assignments of some thousand patches barely move after ten.
 const ITERATIONS: u32 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -129,7 +129,10 @@ pub fn cluster_sums(
     assert_eq!(sums.len(), channels * (patch + 1), "sums and numbers");
     sums.fill(0.0);
     let scores = patches.dot(&centroids.t());
-    for (patch_row, scores) in patches.rows().into_iter().zip(scores.rows()) {
+    let patches = patches.as_standard_layout();
+    let (patches, scores) = (patches.as_slice(), scores.as_slice());
+    let rows = patches.unwrap_or_default().chunks_exact(patch);
+    for (patch_row, scores) in rows.zip(scores.unwrap_or_default().chunks_exact(channels)) {
         let mut best = 0;
         for (channel, score) in scores.iter().enumerate() {
             if *score > scores[best] {

@@ -72,8 +72,8 @@ impl Default for StartConfig {
     fn default() -> Self {
         Self {
             kind: StartKind::default(),
-            images: 2_000,
-            patches: 16_000,
+            images: 1_024,
+            patches: 4_800,
         }
     }
 }

@@ -5,10 +5,18 @@ use crate::args::RunArgs;
 use lagrange_data::Task;
 
 /// Presets by name.
-pub const PRESETS: [(&str, &str); 11] = [
+pub const PRESETS: [(&str, &str); 13] = [
     ("odd-even", include_str!("../../presets/odd-even.toml")),
     ("digits", include_str!("../../presets/digits.toml")),
     ("quick", include_str!("../../presets/quick.toml")),
+    (
+        "odd-even-fast",
+        include_str!("../../presets/odd-even-fast.toml"),
+    ),
+    (
+        "digits-fast",
+        include_str!("../../presets/digits-fast.toml"),
+    ),
     (
         "odd-even-accurate",
         include_str!("../../presets/odd-even-accurate.toml"),

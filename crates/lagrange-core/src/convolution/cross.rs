@@ -44,7 +44,7 @@ impl CrossMoment {
         assert_eq!(a.len(), self.stage.input.len(), "one sample");
         assert_eq!(z.len(), self.stage.conv.len(), "its outputs");
         let geometry = &self.geometry;
-        match Density::of(z) {
+        match Density::of(geometry, z) {
             Density::Zero => {}
             Density::Sparse => {
                 let fits = self.stage.pad == 0 && geometry.width() == geometry.run;

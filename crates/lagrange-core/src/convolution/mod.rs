@@ -153,7 +153,7 @@ impl Convolution {
         } = self;
         let samples = a.chunks_exact_mut(stage.input.len());
         for (a, z) in samples.zip(z.chunks_exact(stage.conv.len())) {
-            let density = Density::of(z);
+            let density = Density::of(geometry, z);
             let fits = density != Density::Sparse || geometry.width() == geometry.run;
             if density == Density::Sparse {
                 nonzeros.collect(geometry, z);

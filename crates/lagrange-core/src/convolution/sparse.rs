@@ -11,8 +11,10 @@ use multiversion::multiversion;
 const VECTORS: usize = 10;
 /// Neighbouring positions that are looked at together.
 const GROUP: usize = 4;
-/// A sample is sparse if at most one entry in so many is not zero: below that the dense tiles are no slower.
+/// A sample is sparse if at most one entry in so many is not zero: with more of them the dense tiles are no slower. Of one input channel a
+/// kernel row is short, and finding the entries costs more than what is done with them.
 const SPARSE: usize = 3;
+const SPARSE_NARROW: usize = 12;
 
 type Vector = [f32; LANES];
 
@@ -46,10 +48,14 @@ pub(super) enum Density {
 }
 
 impl Density {
-    pub(super) fn of(z: &[f32]) -> Self {
+    pub(super) fn of(g: &Geometry, z: &[f32]) -> Self {
+        let one_in = match g.width() {
+            LANES => SPARSE_NARROW,
+            _ => SPARSE,
+        };
         match count_nonzeros(z) {
             0 => Self::Zero,
-            count if count * SPARSE <= z.len() => Self::Sparse,
+            count if count * one_in <= z.len() => Self::Sparse,
             _ => Self::Dense,
         }
     }

@@ -5,7 +5,7 @@ use crate::plan::{Outcome, Plan};
 use crate::service::{Connections, Service};
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
-    KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, WINDOW_BYTES,
+    FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_server::TrainingServer;
 use lagrange_protocol::{Expected, Ledger, RunSpec};
@@ -142,6 +142,7 @@ async fn run_server(
     Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .tcp_nodelay(true)

@@ -14,6 +14,9 @@ pub const CHUNK_BYTES: usize = 1 << 20;
 /// HTTP/2 flow-control windows. The default of 64 KiB makes a large payload wait for window updates.
 pub const WINDOW_BYTES: u32 = 16 << 20;
 
+/// Largest HTTP/2 frame: a chunk and its envelope in one, where the default of 16 KiB cuts it in seventy.
+pub const FRAME_BYTES: u32 = (CHUNK_BYTES as u32) + 4096;
+
 /// Longest name, description or message kept from a peer, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 

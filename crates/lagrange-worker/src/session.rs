@@ -5,7 +5,7 @@ use crate::store::{DataSource, ShardStore};
 use lagrange_core::network::{Network, NetworkError, NetworkSpec, Shape};
 use lagrange_data::{DataError, Dataset, PartitionError, Task, TaskError};
 use lagrange_protocol::limits::{
-    CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES,
+    CONNECT_TIMEOUT, FRAME_BYTES, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES,
     PROTOCOL_VERSION, WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_client::TrainingClient;
@@ -161,6 +161,7 @@ async fn connect(options: &WorkerOptions) -> Result<Channel, WorkerError> {
         .connect_timeout(CONNECT_TIMEOUT)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)

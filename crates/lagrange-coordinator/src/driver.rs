@@ -85,8 +85,9 @@ impl Driver {
                     Command::End(result) => return result,
                 }
             }
+            worked += busy_since.elapsed();
+            self.training.prepare();
             idle_since = Instant::now();
-            worked += idle_since - busy_since;
         }
     }
 

@@ -173,6 +173,11 @@ impl Training {
         commands
     }
 
+    /// Does what can be done while workers are busy. Whether and when it is called makes no difference but to time.
+    pub fn prepare(&mut self) {
+        self.plan.prepare();
+    }
+
     fn joined(
         &mut self,
         worker: WorkerId,

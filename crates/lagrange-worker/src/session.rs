@@ -5,8 +5,8 @@ use crate::store::{DataSource, ShardStore};
 use lagrange_core::network::{Network, NetworkError, NetworkSpec, Shape};
 use lagrange_data::{DataError, Dataset, PartitionError, Task, TaskError};
 use lagrange_protocol::limits::{
-    CONNECT_TIMEOUT, FRAME_BYTES, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES,
-    PROTOCOL_VERSION, WINDOW_BYTES,
+    CONNECT_TIMEOUT, FRAME_BYTES, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT,
+    MAX_MESSAGE_BYTES, PROTOCOL_VERSION, WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};

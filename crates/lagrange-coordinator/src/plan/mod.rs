@@ -105,7 +105,8 @@ impl Plan {
             steps: match run.classic {
                 None => {
                     let rows = Some(gram_rows);
-                    let update = WeightUpdate::new(&network, run.update, shards * batch, rows);
+                    let update = WeightUpdate::new(&network, run.update, shards * batch, rows)
+                        .factorise_behind(GRAM_WARM_UP as u16);
                     Steps::Streaming(Box::new(update))
                 }
                 Some(plan) => {
@@ -269,6 +270,14 @@ impl Plan {
         };
         self.evaluations.push(evaluation);
         Report::Evaluation(evaluation)
+    }
+
+    /// Does what the next step will need and nobody waits for meanwhile. Whether and when it is called makes no difference but to time.
+    pub fn prepare(&mut self) {
+        if let Steps::Streaming(update) = &mut self.steps {
+            // What fails now fails again in the step, which reports it.
+            let _ = update.settle(&self.weights);
+        }
     }
 
     /// Skips the remaining steps; the run still ends with its final evaluations.

@@ -15,6 +15,8 @@ struct StageState {
     gram: Array2<f32>,
     velocity: Array2<f32>,
     solver: Option<GramSolver>,
+    /// Whether G has moved since it was factorised.
+    stale: bool,
     /// `|W|_G^2`: computed with every new G, and from there on by what each step adds.
     square: f64,
     refreshes: u16,
@@ -48,6 +50,8 @@ pub struct StageReport {
 #[derive(Debug, Clone)]
 pub struct WeightUpdate {
     params: UpdateParams,
+    /// Refreshes after which a new factor waits for the next step.
+    at_once: u16,
     stages: Vec<StageState>,
 }
 
@@ -70,6 +74,7 @@ impl WeightUpdate {
                 gram: Array2::zeros((stage.unknowns(), stage.unknowns())),
                 velocity: Array2::zeros((stage.unknowns(), stage.conv.channels)),
                 solver: None,
+                stale: false,
                 square: 0.0,
                 refreshes: 0,
                 gram_rows: match gram_rows {
@@ -79,7 +84,35 @@ impl WeightUpdate {
                 cross_rows: (batch * stage.rows()) as f32,
             })
             .collect();
-        Self { params, stages }
+        Self {
+            params,
+            at_once: u16::MAX,
+            stages,
+        }
+    }
+
+    /// After `refreshes` of them, a refreshed Gram matrix is first used in the step behind it, so that it can be factorised while workers are busy
+    /// with that step: see [`WeightUpdate::settle`].
+    #[must_use]
+    pub fn factorise_behind(self, refreshes: u16) -> Self {
+        Self {
+            at_once: refreshes,
+            ..self
+        }
+    }
+
+    /// Factorises Gram matrices that have moved. The next step would do so itself: when this is called, if ever, makes no difference but to
+    /// time.
+    ///
+    /// # Errors
+    /// [`SolveError`] if a system is not positive definite; the next step fails likewise.
+    pub fn settle(&mut self, weights: &Weights) -> Result<(), SolveError> {
+        for (index, state) in self.stages.iter_mut().enumerate() {
+            if state.stale {
+                state.factorise(&self.params, weights.stage(index), index)?;
+            }
+        }
+        Ok(())
     }
 
     /// One step: refreshes the running Gram matrices if `layout` has them, adds the cross moments to the momentum,
@@ -98,13 +131,14 @@ impl WeightUpdate {
         rate: f32,
         weights: &mut Weights,
     ) -> Result<Vec<StageReport>, SolveError> {
+        self.settle(weights)?;
         let mut moved = Vec::with_capacity(self.stages.len());
         let last = self.stages.len() - 1;
         for (index, state) in self.stages.iter_mut().enumerate() {
             state.absorb(&self.params, layout, index, sums)?;
             let current = weights.stage(index);
-            if layout.has_gram() {
-                state.square = f64::from(gram_norm(&state.gram, current)).powi(2);
+            if state.stale && state.refreshes <= self.at_once {
+                state.factorise(&self.params, current, index)?;
             }
             let weight_norm = state.square.sqrt() as f32;
             let direction = state.solve(&self.params, index)?;
@@ -167,13 +201,28 @@ impl StageState {
             let kept = params.gram_decay.min(seen / (seen + 1.0));
             self.refreshes = self.refreshes.saturating_add(1);
             let packed = layout.triangle(index, sums);
+            if !packed.iter().all(|value| value.is_finite()) {
+                return Err(SolveError::NotFinite {
+                    stage: index,
+                    quantity: "Gram sums",
+                });
+            }
             average_triangle(packed, kept, (1.0 - kept) / self.gram_rows, &mut self.gram);
-            self.solver = Some(GramSolver::factorise(
-                self.gram.view(),
-                params.ridge,
-                index,
-            )?);
+            self.stale = true;
         }
+        Ok(())
+    }
+
+    fn factorise(
+        &mut self,
+        params: &UpdateParams,
+        weights: ArrayView2<'_, f32>,
+        index: usize,
+    ) -> Result<(), SolveError> {
+        let solver = GramSolver::factorise(self.gram.view(), params.ridge, index)?;
+        self.solver = Some(solver);
+        self.square = f64::from(gram_norm(&self.gram, weights)).powi(2);
+        self.stale = false;
         Ok(())
     }
 
@@ -329,6 +378,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_factor_that_waits_is_that_of_the_next_step_whoever_makes_it() {
+        let network = network();
+        let layout = EquationLayout::new(&network, true);
+        let all: Vec<_> = (1..6)
+            .map(|seed| sums(&layout, &network, &[seed], 1.0))
+            .collect();
+        let run = |behind: bool, settled: bool| {
+            let update = WeightUpdate::new(&network, UpdateParams::default(), 4, Some(3));
+            let mut update = if behind {
+                update.factorise_behind(2)
+            } else {
+                update
+            };
+            let mut weights = he(&network, 1);
+            let mut path = Vec::new();
+            for sums in &all {
+                update
+                    .step(&layout, sums, 1.0, &mut weights)
+                    .expect("solvable");
+                if settled {
+                    update.settle(&weights).expect("solvable");
+                }
+                path.push(weights.clone());
+            }
+            path
+        };
+        let (at_once, behind) = (run(false, false), run(true, false));
+        assert_eq!(behind, run(true, true));
+        assert_eq!(at_once[..2], behind[..2]);
+        assert_ne!(at_once[2], behind[2]);
     }
 
     #[test]

@@ -110,6 +110,12 @@ impl EquationLayout {
         &mut sums[self.places[stage].cross.clone()]
     }
 
+    /// The cross moments of all stages, one behind the other.
+    pub fn crosses_mut<'a>(&self, sums: &'a mut [f32]) -> &'a mut [f32] {
+        let end = self.places.last().map_or(0, |place| place.cross.end);
+        &mut sums[..end]
+    }
+
     /// The packed lower triangle of G of `stage`, row by row; empty if the layout has none.
     #[must_use]
     pub fn triangle<'a>(&self, stage: usize, sums: &'a [f32]) -> &'a [f32] {
@@ -131,7 +137,10 @@ pub fn pack_triangle(gram: ArrayView2<'_, f32>, packed: &mut [f32]) {
     let mut rest = packed;
     for (i, row) in gram.rows().into_iter().enumerate() {
         let (line, tail) = rest.split_at_mut(i + 1);
-        line.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+        match row.as_slice() {
+            Some(row) => line.copy_from_slice(&row[..=i]),
+            None => line.iter_mut().zip(row).for_each(|(to, from)| *to = *from),
+        }
         rest = tail;
     }
 }

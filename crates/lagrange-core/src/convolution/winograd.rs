@@ -36,6 +36,8 @@ pub(super) struct Winograd {
     size: [usize; 2],
     /// Per place, kernels as `tiles::forward` takes them: panels of `[C_in + 1, N]`, the last row unused.
     kernels: Vec<f32>,
+    /// One input channel's kernels, transformed along y: `[8, k, C]`.
+    rows: Vec<f32>,
     bias: Vec<f32>,
     /// The input with zeros up to whole tiles; empty if it needs none.
     padded: Vec<f32>,
@@ -69,6 +71,7 @@ impl Winograd {
             tiles,
             size,
             kernels: vec![0.0; PLACES * (inputs + 1) * outputs],
+            rows: vec![0.0; POINTS * kernel * outputs],
             bias: vec![0.0; outputs],
             padded: vec![
                 0.0;
@@ -85,42 +88,12 @@ impl Winograd {
 
     /// Takes W, `[d, C]`.
     pub(super) fn load(&mut self, weights: ArrayView2<'_, f32>) {
-        let (k, c_in, c) = (self.kernel, self.inputs, self.outputs);
-        let matrix = evaluation(k);
-        self.bias
-            .iter_mut()
-            .zip(weights.row(k * k * c_in))
-            .for_each(|(to, from)| *to = *from);
-        let mut rows = vec![0.0f32; POINTS * k * c];
-        for input in 0..c_in {
-            // Kernel rows to points along y, then columns along x.
-            rows.fill(0.0);
-            for (point, factors) in matrix.iter().enumerate() {
-                for (ky, kx) in (0..k).flat_map(|ky| (0..k).map(move |kx| (ky, kx))) {
-                    let from = weights.row((ky * k + kx) * c_in + input);
-                    let to = &mut rows[(point * k + kx) * c..][..c];
-                    to.iter_mut()
-                        .zip(from)
-                        .for_each(|(to, w)| *to += factors[ky] * w);
-                }
-            }
-            for (place, (y, x)) in (0..POINTS)
-                .flat_map(|y| (0..POINTS).map(move |x| (y, x)))
-                .enumerate()
-            {
-                let kernels = &mut self.kernels[place * (c_in + 1) * c..][..(c_in + 1) * c];
-                for (first, width) in tiles::panels(c) {
-                    let to = &mut kernels[(c_in + 1) * first + input * width..][..width];
-                    to.fill(0.0);
-                    for kx in 0..k {
-                        let from = &rows[(y * k + kx) * c + first..][..width];
-                        to.iter_mut()
-                            .zip(from)
-                            .for_each(|(to, w)| *to += matrix[x][kx] * w);
-                    }
-                }
-            }
-        }
+        let weights = weights.as_standard_layout();
+        let weights = weights.as_slice().unwrap_or_default();
+        let (kernels, bias) = weights.split_at(weights.len() - self.outputs);
+        self.bias.copy_from_slice(bias);
+        let shape = [self.kernel, self.inputs, self.outputs];
+        transform_kernels(kernels, shape, &mut self.rows, &mut self.kernels);
     }
 
     /// z = T(a) W of one sample, with the bias or without: `a` is `[H, W, C_in]`, inside a padding of `pad`; `z` `[H_out, W_out, C]`.
@@ -189,6 +162,45 @@ fn evaluation(k: usize) -> [Vec<f32>; POINTS] {
         };
         (0..k).map(|column| power(column) as f32).collect()
     })
+}
+
+/// Kernels `[k, k, C_in, C]` at all places, as [`Winograd::kernels`] has them; `rows` is scratch.
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn transform_kernels(
+    kernels: &[f32],
+    [k, inputs, outputs]: [usize; 3],
+    rows: &mut [f32],
+    transformed: &mut [f32],
+) {
+    let matrix = evaluation(k);
+    for input in 0..inputs {
+        rows.fill(0.0);
+        for (row, to) in rows.chunks_exact_mut(outputs).enumerate() {
+            let (factors, kx) = (&matrix[row / k], row % k);
+            for (ky, factor) in factors.iter().enumerate() {
+                let from = &kernels[((ky * k + kx) * inputs + input) * outputs..][..outputs];
+                to.iter_mut()
+                    .zip(from)
+                    .for_each(|(to, w)| *to += factor * w);
+            }
+        }
+        for (place, to) in transformed
+            .chunks_exact_mut((inputs + 1) * outputs)
+            .enumerate()
+        {
+            let (y, factors) = (place / POINTS, &matrix[place % POINTS]);
+            for (first, width) in tiles::panels(outputs) {
+                let to = &mut to[(inputs + 1) * first + input * width..][..width];
+                to.fill(0.0);
+                for (kx, factor) in factors.iter().enumerate() {
+                    let from = &rows[(y * k + kx) * outputs + first..][..width];
+                    to.iter_mut()
+                        .zip(from)
+                        .for_each(|(to, w)| *to += factor * w);
+                }
+            }
+        }
+    }
 }
 
 /// Values at the eight points, of one axis and channel.

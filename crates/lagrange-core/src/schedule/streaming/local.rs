@@ -113,7 +113,8 @@ impl LocalStep {
         let (image, outputs) = (self.network.input().len(), self.network.outputs());
         let samples = input.images.len() / image;
         self.current.beta_output = self.params.beta_output * input.penalty_factor;
-        output.sums.fill(0.0);
+        // Triangles are written whole.
+        layout.crosses_mut(output.sums).fill(0.0);
         let mut scalars = StepScalars::zeros(self.network.len());
         self.drawn
             .begin(&self.params, layout.has_gram(), samples, input.key);

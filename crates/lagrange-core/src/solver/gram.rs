@@ -3,7 +3,7 @@
 use super::{Solution, SolveError, StageEquations, WeightSolver};
 use crate::blas;
 use ndarray::{Array2, ArrayView2};
-use ndarray_linalg::{CholeskyInto, UPLO};
+use ndarray_linalg::{Lapack as _, MatrixLayout, UPLO};
 
 /// Solves the normal equations `(G + ridge * mean(diag G) I) W = M`.
 #[derive(Debug, Clone, Copy)]
@@ -51,18 +51,16 @@ impl GramSolver {
                 quantity: "Gram sums",
             });
         }
-        let mut system = gram.to_owned();
+        let mut lower = gram.as_standard_layout().into_owned();
         let ridge = ridge * mean;
-        system.diag_mut().map_inplace(|value| *value += ridge);
-        // LAPACK stores columns: handing it the transpose, whose upper triangle is our lower one, saves two transpositions.
-        let upper = system
-            .reversed_axes()
-            .cholesky_into(UPLO::Upper)
+        lower.diag_mut().map_inplace(|value| *value += ridge);
+        // LAPACK stores columns: to it our lower triangle is an upper one. What lies on the other side stays there, and is never read.
+        let d = i32::try_from(lower.nrows()).unwrap_or(0);
+        let layout = MatrixLayout::F { col: d, lda: d };
+        let values = lower.as_slice_mut().unwrap_or_default();
+        f32::cholesky(layout, UPLO::Upper, values)
             .map_err(|_| SolveError::NotPositiveDefinite { stage })?;
-        Ok(Self {
-            lower: upper.reversed_axes(),
-            ridge,
-        })
+        Ok(Self { lower, ridge })
     }
 
     /// What was added to the diagonal.

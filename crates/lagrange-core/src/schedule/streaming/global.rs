@@ -261,8 +261,14 @@ impl StageState {
 
 /// `<a, b>` of two matrices of one shape.
 fn dot(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f64 {
-    let products = a.iter().zip(b).map(|(a, b)| f64::from(a * b));
-    products.sum()
+    // Row by row: a chain per column of a row adds up side by side with the others.
+    let mut sums = vec![0.0f64; a.ncols()];
+    for (a, b) in a.rows().into_iter().zip(b.rows()) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += f64::from(a * b);
+        }
+    }
+    sums.iter().sum()
 }
 
 fn euclidean_norm(weights: ArrayView2<'_, f32>) -> f32 {

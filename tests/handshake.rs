@@ -3,7 +3,7 @@
 mod binary;
 
 use binary::lagrange;
-use lagrange_coordinator::{Plan, ServeOptions, serve};
+use lagrange_coordinator::{Plan, Rules, ServeOptions, serve};
 use lagrange_data::Partition;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
@@ -11,7 +11,6 @@ use lagrange_protocol::v1::training_server::{Training, TrainingServer};
 use lagrange_protocol::v1::{self, worker_message::Kind};
 use lagrange_tests::{bars, small_config, write_idx};
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -29,11 +28,10 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let (observer, _) = std::sync::mpsc::channel();
     let options = ServeOptions {
         run: "test".to_owned(),
-        workers: 1,
-        join_timeout: Duration::from_secs(60),
-        grace: Duration::from_secs(1),
+        rules: Rules::default(),
         dataset_sha256: dataset.sha256(),
         observer,
+        own_thread: true,
     };
     let plan = Plan::new(run, partition).expect("plan");
     tokio::spawn(serve(listener, plan, spec, options, std::future::pending()));
@@ -80,7 +78,7 @@ async fn the_coordinator_refuses_strangers() {
     })
     .await;
     assert!(
-        version.contains("protocol version 99 where 1 is spoken"),
+        version.contains("protocol version 99 where 2 is spoken"),
         "{version}"
     );
     let data = refused(hello([0; 32])).await;
@@ -173,7 +171,7 @@ async fn a_worker_of_another_version_ends_with_the_coordinators_words() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(
-        stderr.contains("refused by the coordinator: protocol version 1 where 99 is spoken"),
+        stderr.contains("refused by the coordinator: protocol version 2 where 99 is spoken"),
         "{stderr}"
     );
 }

@@ -3,6 +3,7 @@
 use lagrange_cli::cluster::{CoordinatorOptions, run_in_process};
 use lagrange_cli::config::Config;
 use lagrange_cli::run_folder::RunResult;
+use lagrange_coordinator::Rules;
 use lagrange_data::Dataset;
 use lagrange_tests::{bars, small_config};
 use std::path::Path;
@@ -18,9 +19,11 @@ async fn train(
 ) -> RunResult {
     lagrange_core::blas::use_one_thread();
     let options = CoordinatorOptions {
-        workers,
-        join_timeout: Duration::from_secs(30),
-        grace: Duration::from_secs(1),
+        rules: Rules {
+            workers,
+            join_timeout: Duration::from_secs(30),
+            ..Rules::default()
+        },
         run_dir: Some(folder.join(format!("{}-{workers}-{threads}", config.task))),
         quiet: true,
     };

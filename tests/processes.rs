@@ -138,17 +138,17 @@ fn processes_and_tasks_give_the_same_bits_and_a_model_that_evaluates_alike() {
     }
 }
 
-#[test]
-fn a_killed_worker_changes_nothing() {
+/// A run of three workers of which one is killed ends as one that was left alone.
+fn kill_one_of_three(epochs: u32, extra: &[&str]) {
     let folder = tempfile::tempdir().expect("folder");
-    let workers = ["--workers", "3"];
+    let flags = [&["--workers", "3"], extra].concat();
     let baseline = json(&borrowed(&short_run(
         folder.path(),
         "baseline",
-        8,
-        &workers,
+        epochs,
+        &flags,
     )));
-    let arguments = short_run(folder.path(), "killed", 8, &workers);
+    let arguments = short_run(folder.path(), "killed", epochs, &flags);
     let child = start_until_step(&arguments, &folder.path().join("killed"), 5);
     let workers = children_of(child.id());
     assert_eq!(workers.len(), 3);
@@ -160,30 +160,60 @@ fn a_killed_worker_changes_nothing() {
     assert_eq!(result["multipliers_sha256"], baseline["multipliers_sha256"]);
 }
 
-/// z and a live on the workers: with one of them they are gone, and the run says so instead of going on from something else.
 #[test]
-fn a_killed_worker_ends_a_classic_run_with_a_named_error() {
+fn a_killed_worker_changes_nothing() {
+    kill_one_of_three(8, &[]);
+}
+
+#[test]
+fn nor_does_one_that_is_not_replaced() {
+    kill_one_of_three(8, &["--restarts", "0"]);
+}
+
+/// z and a live on the workers: what was lost with one of them is done over.
+#[test]
+fn a_killed_worker_changes_nothing_in_a_classic_run() {
+    kill_one_of_three(12, &["--set", "schedule.kind=classic"]);
+}
+
+#[test]
+fn killed_workers_are_started_again() {
     let folder = tempfile::tempdir().expect("folder");
-    let classic = ["--workers", "2", "--set", "schedule.kind=classic"];
-    let arguments = short_run(folder.path(), "classic", 50, &classic);
-    let child = start_until_step(&arguments, &folder.path().join("classic"), 2);
-    signal(children_of(child.id())[0], "KILL");
+    let workers = ["--workers", "2"];
+    let baseline = json(&borrowed(&short_run(
+        folder.path(),
+        "baseline",
+        20,
+        &workers,
+    )));
+    let arguments = short_run(folder.path(), "killed", 20, &workers);
+    let child = start_until_step(&arguments, &folder.path().join("killed"), 5);
+    let killed = children_of(child.id());
+    killed.iter().for_each(|&pid| signal(pid, "KILL"));
+    wait_until("two others", || {
+        let living = children_of(child.id());
+        living.iter().filter(|pid| !killed.contains(pid)).count() == 2
+    });
     let output = child.wait_with_output().expect("ends");
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("were lost with the worker"), "{stderr}");
+    assert!(output.status.success());
+    assert_eq!(
+        last_json(&output)["weights_sha256"],
+        baseline["weights_sha256"]
+    );
 }
 
 #[test]
 fn without_workers_the_run_ends_with_an_error_and_no_orphan() {
     let folder = tempfile::tempdir().expect("folder");
-    let arguments = short_run(folder.path(), "lost", 50, &["--workers", "2"]);
+    let flags = ["--workers", "2", "--restarts", "0", "--grace", "1"];
+    let arguments = short_run(folder.path(), "lost", 50, &flags);
     let child = start_until_step(&arguments, &folder.path().join("lost"), 3);
     let workers = children_of(child.id());
     workers.iter().for_each(|&pid| signal(pid, "KILL"));
     let begin = Instant::now();
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("all workers are gone"));
     assert!(
         begin.elapsed() < Duration::from_secs(20),
         "{:?}",

@@ -7,7 +7,7 @@ use lagrange_core::network::{Activation, Padding, StageSpec};
 use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
 use lagrange_core::schedule::streaming::{HiddenStep, Metric};
 use lagrange_data::{Dataset, Split};
-use lagrange_tests::memory::{Faults, run};
+use lagrange_tests::memory::{Counts, Faults, run};
 use lagrange_tests::{bars, small_config};
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ fn hashes(outcome: &lagrange_coordinator::Outcome) -> (String, String) {
         outcome.multipliers_sha256.clone(),
     )
 }
+
+/// Simulated clusters with faults; each is replayed by its number.
+const SEEDS: u64 = 1000;
 
 fn same_3x3(channels: usize) -> StageSpec {
     StageSpec {
@@ -29,31 +32,151 @@ fn same_3x3(channels: usize) -> StageSpec {
 #[test]
 fn the_small_cluster_learns() {
     let dataset = Arc::new(bars(400, 100));
-    let outcome = run(&small_config(8), &dataset, 3, Faults::default(), 0).expect("ends");
+    let outcome = run(&small_config(8), &dataset, 3, Faults::default(), 0)
+        .result
+        .expect("ends");
     let accuracy = outcome.evaluation(Split::Test).expect("evaluated").accuracy;
     assert!(accuracy > 0.95, "{accuracy}");
     assert_eq!(outcome.steps, 24);
 }
 
+/// Faults of all kinds; those that must not happen together with the schedule are left to the caller.
+fn faults(seed: u64) -> Faults {
+    Faults {
+        death: seed as u32 % 4 * 3,
+        freeze: seed as u32 % 3 * 2,
+        slow: 4,
+        leave: 2,
+        join: 6,
+        duplicate: 20,
+        garbage: seed as u32 % 2,
+    }
+}
+
+fn total(counts: &[Counts], of: fn(&Counts) -> u32) -> u32 {
+    counts.iter().map(of).sum()
+}
+
 #[test]
-fn deaths_joins_delays_and_duplicates_change_nothing() {
+fn deaths_freezes_slowness_joins_and_duplicates_change_nothing() {
     let dataset = Arc::new(bars(150, 40));
     // Five shards: the tree has a lone branch.
     let config = small_config(5);
-    let baseline = run(&config, &dataset, 1, Faults::default(), 0).expect("ends");
-    let mut deaths = 0;
-    for seed in 0..60 {
-        let faults = Faults {
-            death: seed as u32 % 4 * 8,
-            join: 10,
-            duplicate: 20,
-        };
-        deaths += faults.death;
-        let workers = 1 + seed % 5;
-        let outcome = run(&config, &dataset, workers, faults, seed).expect("ends");
+    let baseline = run(&config, &dataset, 1, Faults::default(), 0);
+    assert_eq!(baseline.counts, Counts::default());
+    let baseline = baseline.result.expect("ends");
+    let mut counts = Vec::new();
+    for seed in 0..SEEDS {
+        let simulated = run(&config, &dataset, 1 + seed % 5, faults(seed), seed);
+        let outcome = simulated
+            .result
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(hashes(&outcome), hashes(&baseline), "seed {seed}");
+        counts.push(simulated.counts);
     }
-    assert!(deaths > 0, "the faults must fire");
+    for (name, of) in [
+        ("deaths", (|c| c.deaths) as fn(&Counts) -> u32),
+        ("expelled", |c| c.expelled),
+        ("released", |c| c.released),
+        ("repeated", |c| c.repeated),
+    ] {
+        let count = total(&counts, of);
+        println!("{SEEDS} seeds: {count} {name}");
+        assert!(count > SEEDS as u32 / 10, "too few {name}: {count}");
+    }
+}
+
+#[test]
+fn the_classic_schedule_has_what_was_lost_done_over() {
+    let dataset = Arc::new(bars(150, 40));
+    let mut config = small_config(5);
+    config.schedule.kind = ScheduleKind::Classic;
+    let taylor = config.clone();
+    config.classic.order = Order::OutputFirst;
+    config.classic.update = ClassicUpdate::Step;
+    config.classic.reset_every = 2;
+    let mut counts = Vec::new();
+    for (config, seeds) in [(&taylor, 0..30), (&config, 30..60)] {
+        let baseline = run(config, &dataset, 1, Faults::default(), 0);
+        let baseline = baseline.result.expect("ends");
+        for seed in seeds {
+            let faults = Faults {
+                garbage: 0,
+                ..faults(seed)
+            };
+            let simulated = run(config, &dataset, 1 + seed % 4, faults, seed);
+            let outcome = simulated
+                .result
+                .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(hashes(&outcome), hashes(&baseline), "seed {seed}");
+            counts.push(simulated.counts);
+        }
+    }
+    assert!(
+        total(&counts, |c| c.replayed) > 100,
+        "nothing was done over"
+    );
+}
+
+#[test]
+fn a_slow_answer_is_computed_elsewhere_too() {
+    let dataset = Arc::new(bars(150, 40));
+    let config = small_config(8);
+    let slow = Faults {
+        slow: 5,
+        ..Faults::default()
+    };
+    let simulated = run(&config, &dataset, 4, slow, 1);
+    assert!(simulated.counts.repeated > 0 && simulated.counts.expelled == 0);
+    simulated.result.expect("ends");
+}
+
+#[test]
+fn too_few_workers_end_a_run_with_their_number() {
+    use lagrange_coordinator::{Event, Plan, Rules, Training, TrainingError};
+    let dataset = bars(150, 40);
+    let run = small_config(5).plan(dataset.side(), 150).expect("plan");
+    let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
+    let rules = Rules {
+        workers: 2,
+        minimum: 2,
+        ..Rules::default()
+    };
+    let mut training = Training::new(
+        "r".to_owned(),
+        Plan::new(run, partition).expect("plan"),
+        rules,
+    );
+    let second = std::time::Duration::from_secs(1);
+    for worker in [1, 2] {
+        training.handle(second, Event::Joined { worker, threads: 1 });
+    }
+    let reason = "pulled the plug".to_owned();
+    training.handle(2 * second, Event::Lost { worker: 2, reason });
+    let mut now = 2 * second;
+    let error = loop {
+        training.handle(now, Event::Heard { worker: 1 });
+        now = training.deadline();
+        let commands = training.handle(now, Event::Tick);
+        if let Some(lagrange_coordinator::Command::End(Err(error))) =
+            commands.into_iter().next_back()
+        {
+            break error;
+        }
+    };
+    assert_eq!(now, 2 * second + rules.grace);
+    assert!(
+        matches!(
+            &error,
+            TrainingError::ShortHanded {
+                present: 1,
+                minimum: 2,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("pulled the plug"));
 }
 
 /// Configurations that must each have a result of their own, whatever the number of workers.
@@ -75,8 +198,12 @@ impl Choices {
     fn check(&mut self, change: &dyn Fn(&mut Config)) {
         let mut config = self.base.clone();
         change(&mut config);
-        let one = run(&config, &self.dataset, 1, Faults::default(), 0).expect("ends");
-        let three = run(&config, &self.dataset, 3, Faults::default(), 1).expect("ends");
+        let one = run(&config, &self.dataset, 1, Faults::default(), 0)
+            .result
+            .expect("ends");
+        let three = run(&config, &self.dataset, 3, Faults::default(), 1)
+            .result
+            .expect("ends");
         assert_eq!(hashes(&one), hashes(&three));
         assert!(
             !self.seen.contains(&one.weights_sha256),
@@ -172,9 +299,13 @@ fn an_audit_changes_nothing() {
     config.schedule.kind = ScheduleKind::Classic;
     config.schedule.batch = 0;
     config.schedule.solver = SolverKind::Sampled;
-    let plain = run(&config, &dataset, 2, Faults::default(), 0).expect("ends");
+    let plain = run(&config, &dataset, 2, Faults::default(), 0)
+        .result
+        .expect("ends");
     config.classic.audit_every = 1;
-    let audited = run(&config, &dataset, 2, Faults::default(), 0).expect("ends");
+    let audited = run(&config, &dataset, 2, Faults::default(), 0)
+        .result
+        .expect("ends");
     assert_eq!(hashes(&plain), hashes(&audited));
 }
 
@@ -187,7 +318,9 @@ fn a_diverging_run_goes_back_and_still_learns() {
     let trained = |output_rate| {
         let mut config = config.clone();
         config.schedule.output_rate = output_rate;
-        run(&config, &dataset, 2, Faults::default(), 0).expect("ends")
+        run(&config, &dataset, 2, Faults::default(), 0)
+            .result
+            .expect("ends")
     };
     assert_eq!(trained(0.1).rollbacks, 0);
     let rough = trained(8.0);
@@ -203,6 +336,7 @@ fn multipliers_are_zero_only_when_switched_off() {
         let mut config = small_config(4);
         config.schedule.dual_step = dual_step;
         run(&config, &dataset, 2, Faults::default(), 0)
+            .result
             .expect("ends")
             .multipliers_sha256
     };
@@ -213,14 +347,18 @@ fn multipliers_are_zero_only_when_switched_off() {
 
 #[test]
 fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
-    use lagrange_coordinator::{Command, Event, Plan, Training};
+    use lagrange_coordinator::{Command, Event, Plan, Rules, Training};
     let dataset = bars(150, 40);
     let run = small_config(5)
         .plan(dataset.side(), dataset.train.labels.len())
         .expect("plan");
     let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
-    let plan = || Plan::new(run.clone(), partition).expect("plan");
+    let training = |name: &str| {
+        let plan = Plan::new(run.clone(), partition).expect("plan");
+        Training::new(name.to_owned(), plan, Rules::default())
+    };
     let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
+    let now = std::time::Duration::ZERO;
     let joined = || Event::Joined {
         worker: 1,
         threads: 1,
@@ -230,18 +368,17 @@ fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
         reason: "killed".to_owned(),
     };
 
-    let mut training = Training::new("a".to_owned(), plan(), 1);
-    training.handle(joined());
-    assert!(!ended(&training.handle(Event::Interrupted)));
-    assert!(ended(&training.handle(lost())));
+    let mut first = training("a");
+    first.handle(now, joined());
+    assert!(!ended(&first.handle(now, Event::Interrupted)));
+    assert!(ended(&first.handle(now, lost())));
 
-    let mut training = Training::new("b".to_owned(), plan(), 1);
-    training.handle(joined());
-    let grace = training.handle(lost());
-    assert!(matches!(grace.last(), Some(Command::StartGrace)));
-    assert!(ended(&training.handle(Event::Interrupted)));
+    let mut second = training("b");
+    second.handle(now, joined());
+    assert!(!ended(&second.handle(now, lost())));
+    assert!(ended(&second.handle(now, Event::Interrupted)));
     assert!(
-        training.handle(joined()).is_empty(),
+        second.handle(now, joined()).is_empty(),
         "an ended run stays ended"
     );
 }

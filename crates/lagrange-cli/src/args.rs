@@ -4,11 +4,13 @@ use crate::compare::Row;
 use crate::seeds::Seeds;
 use crate::sweep::Grid;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lagrange_coordinator::Rules;
 use lagrange_data::Task;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (what there is, is saved).";
@@ -95,12 +97,71 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// How a run treats its workers. Nothing here changes its result.
+#[derive(Debug, Clone, Args)]
+pub struct RuleArgs {
+    /// Seconds that a worker may be silent before its share is given to others.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, env = "LAGRANGE_LEASE")]
+    pub lease: Duration,
+    /// Workers below which the run waits for more.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        env = "LAGRANGE_MIN_WORKERS"
+    )]
+    pub min_workers: NonZeroUsize,
+    /// Seconds to wait for more workers once there are too few.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, env = "LAGRANGE_GRACE")]
+    pub grace: Duration,
+    /// Give a share also to an idle worker once it takes so many times what nine in ten took; 0 for never.
+    #[arg(long, value_name = "TIMES", default_value = "3", value_parser = times)]
+    pub speculate: f64,
+}
+
+impl RuleArgs {
+    /// The rules of a run that begins with `workers` workers.
+    #[must_use]
+    pub fn rules(&self, workers: usize) -> Rules {
+        Rules {
+            workers,
+            minimum: self.min_workers.into(),
+            grace: self.grace,
+            lease: self.lease,
+            speculate: self.speculate,
+            ..Rules::default()
+        }
+    }
+}
+
+/// A time between a twentieth of a second and a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok();
+    seconds
+        .filter(|seconds| (0.05..=86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "give seconds between 0.05 and 86400".to_owned())
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    let times = text.parse::<f64>().ok();
+    times
+        .filter(|&times| times == 0.0 || (1.0..=1e6).contains(&times))
+        .ok_or_else(|| "give 0, or a number between 1 and 1000000".to_owned())
+}
+
 /// `lagrange train`
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Its rules.
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// How often worker processes that die are started again, over the whole run.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub restarts: u32,
     /// Worker processes [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
     pub workers: Option<NonZeroUsize>,
@@ -126,6 +187,9 @@ pub struct CoordinatorArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Its rules.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Address to listen on. The connection is neither encrypted nor authenticated: keep it inside a trusted network.
     #[arg(
         long,
@@ -138,11 +202,8 @@ pub struct CoordinatorArgs {
     #[arg(long, value_name = "N", default_value = "1", env = "LAGRANGE_WORKERS")]
     pub workers: NonZeroUsize,
     /// Seconds to wait for them.
-    #[arg(long, value_name = "SECONDS", default_value = "600")]
-    pub join_timeout: u64,
-    /// Seconds to wait for a worker once all are gone.
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
-    pub grace: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub join_timeout: Duration,
 }
 
 /// `lagrange worker`
@@ -162,9 +223,9 @@ pub struct WorkerArgs {
     /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Seconds to keep trying to reach the coordinator.
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
-    pub connect_timeout: u64,
+    /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, env = "LAGRANGE_CONNECT_TIMEOUT")]
+    pub connect_timeout: Duration,
     /// Join only a run of this configuration file's network and task.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

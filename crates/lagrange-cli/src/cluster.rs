@@ -5,9 +5,9 @@ use crate::model::Model;
 use crate::progress::Progress;
 use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result};
-use lagrange_coordinator::{Observed, Plan, ServeOptions, Served, serve};
+use lagrange_coordinator::{Observed, Plan, Rules, ServeOptions, Served, serve};
 use lagrange_data::{Dataset, Outline, Partition};
-use lagrange_worker::{DataSource, WorkerOptions};
+use lagrange_worker::{DataSource, Executor, Tcp, Threads, WorkerOptions};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,12 +30,8 @@ pub struct Coordinator {
 /// What a run needs beside its configuration.
 #[derive(Debug, Clone)]
 pub struct CoordinatorOptions {
-    /// Workers to wait for.
-    pub workers: usize,
-    /// How long to wait for them.
-    pub join_timeout: Duration,
-    /// How long to wait for anybody once all are gone.
-    pub grace: Duration,
+    /// Towards its workers.
+    pub rules: Rules,
     /// Where results go; `None` names the folder after the run.
     pub run_dir: Option<PathBuf>,
     /// No progress on stderr.
@@ -100,11 +96,10 @@ impl Coordinator {
         });
         let options = ServeOptions {
             run: run_name(&self.config),
-            workers: self.options.workers,
-            join_timeout: self.options.join_timeout,
-            grace: self.options.grace,
+            rules: self.options.rules,
             dataset_sha256: self.dataset_sha256,
             observer,
+            own_thread: true,
         };
         let begin = Instant::now();
         let served = serve(listener, self.plan, self.spec, options, interrupt).await;
@@ -114,7 +109,7 @@ impl Coordinator {
             &self.config,
             &served?,
             folder,
-            self.options.workers,
+            self.options.rules.workers,
             seconds,
         )
     }
@@ -164,6 +159,15 @@ fn finish(
     Ok(result)
 }
 
+/// A worker's threads.
+///
+/// # Errors
+/// If the system has no more of them.
+pub fn compute_threads(count: usize) -> Result<Arc<dyn Executor>> {
+    let failed = || format!("cannot start {count} threads; lower --threads");
+    Ok(Arc::new(Threads::new(count).with_context(failed)?))
+}
+
 /// Runs coordinator and workers as tasks of this process, over loopback gRPC.
 ///
 /// # Errors
@@ -176,7 +180,7 @@ pub async fn run_in_process(
     listen: SocketAddr,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<RunResult> {
-    let count = options.workers;
+    let count = options.rules.workers;
     let coordinator = Coordinator::prepare(config, &Outline::of(&dataset), options)?;
     let (listener, address) = Coordinator::listen(listen).await?;
     let mut workers = JoinSet::new();
@@ -185,6 +189,8 @@ pub async fn run_in_process(
             coordinator: address.to_string(),
             name: format!("in-process-{index}"),
             threads,
+            executor: compute_threads(threads)?,
+            dial: Arc::new(Tcp),
             source: DataSource::Shared(Arc::clone(&dataset)),
             insist: None,
             connect_timeout: Duration::from_secs(10),

@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::run_folder::RunResult;
 use crate::signals::interrupted;
 use anyhow::Result;
+use lagrange_coordinator::Rules;
 use lagrange_data::Outline;
-use std::time::Duration;
 
 /// Runs the command.
 ///
@@ -17,9 +17,10 @@ pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
     let config = Config::resolve(&args.run)?;
     let dataset = Outline::load(args.run.data_dir.as_deref())?;
     let options = CoordinatorOptions {
-        workers: args.workers.into(),
-        join_timeout: Duration::from_secs(args.join_timeout),
-        grace: Duration::from_secs(args.grace),
+        rules: Rules {
+            join_timeout: args.join_timeout,
+            ..args.rules.rules(args.workers.into())
+        },
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };

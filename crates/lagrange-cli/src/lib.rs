@@ -4,6 +4,7 @@ pub mod args;
 pub mod baseline;
 pub mod bench;
 mod child;
+mod children;
 pub mod cluster;
 pub mod compare;
 pub mod config;

@@ -1,11 +1,12 @@
 //! `lagrange worker`: one worker process.
 
 use crate::args::{RunArgs, WorkerArgs};
+use crate::cluster::compute_threads;
 use crate::config::Config;
 use crate::signals::{absorb_interrupts, interrupted, stdin_closed};
 use anyhow::Result;
-use lagrange_worker::{DataSource, WorkerOptions};
-use std::time::Duration;
+use lagrange_worker::{DataSource, Tcp, WorkerOptions};
+use std::sync::Arc;
 
 /// Runs the command.
 ///
@@ -23,13 +24,16 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
             Some((config.network, config.task))
         }
     };
+    let threads = args.threads.map_or(cores, usize::from);
     let options = WorkerOptions {
         coordinator: args.connect.clone(),
         name: name(),
-        threads: args.threads.map_or(cores, usize::from),
+        threads,
+        executor: compute_threads(threads)?,
+        dial: Arc::new(Tcp),
         source: DataSource::Files(args.data_dir.clone()),
         insist,
-        connect_timeout: Duration::from_secs(args.connect_timeout),
+        connect_timeout: args.connect_timeout,
     };
     if args.child {
         // Ctrl-C reaches the whole process group; the parent decides, and needs its workers to the end.

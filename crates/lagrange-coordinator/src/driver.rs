@@ -1,6 +1,5 @@
 //! The thread that drives the state machine: it has the clock, and it does the solves, away from the async runtime.
 
-use crate::membership::WorkerId;
 use crate::plan::Outcome;
 use crate::report::Report;
 use crate::service::Connections;
@@ -8,8 +7,10 @@ use crate::training::{Command, Event, Training, TrainingError};
 use lagrange_protocol::Ledger;
 use serde::Serialize;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
 
 /// A report with what only a clock and a wire can tell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,80 +36,97 @@ pub(crate) struct Driver {
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Sender<Observed>,
-    /// How long the run waits for its workers at first, and for anybody once all are gone.
-    pub(crate) join_timeout: Duration,
-    pub(crate) grace: Duration,
+}
+
+/// What the driver did since its last report.
+#[derive(Debug, Default)]
+struct Spent {
+    waiting: Duration,
+    working: Duration,
 }
 
 impl Driver {
-    /// Runs to the end.
-    pub(crate) fn run(mut self, events: &Receiver<Event>) -> Result<Box<Outcome>, TrainingError> {
+    /// Runs to the end. It computes, so it belongs on a thread of its own.
+    pub(crate) async fn run(
+        mut self,
+        mut events: UnboundedReceiver<Event>,
+    ) -> Result<Box<Outcome>, TrainingError> {
         let begin = Instant::now();
-        let mut deadline = Some(begin + self.join_timeout);
+        let mut spent = Spent::default();
         let mut idle_since = begin;
-        // Since the last report.
-        let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let event = next_event(events, deadline);
+            let event = self.next_event(&mut events, begin).await;
             let mut busy_since = Instant::now();
-            waited += busy_since - idle_since;
-            if matches!(event, Event::GraceOver) {
-                deadline = None;
-            }
-            for command in self.training.handle(event) {
-                match command {
-                    Command::Send {
-                        worker,
-                        header,
-                        payload,
-                        reply_floats,
-                    } => self
-                        .connections
-                        .send(worker, header, &payload, reply_floats),
-                    Command::Drop { worker, reason } => self.drop_worker(worker, &reason),
-                    Command::Report(report) => {
-                        let now = Instant::now();
-                        worked += now - busy_since;
-                        busy_since = now;
-                        // Nobody listening is no reason to stop training.
-                        let _ = self.observer.send(Observed {
-                            seconds: (now - begin).as_secs_f64(),
-                            bytes_sent: self.ledger.sent(),
-                            bytes_received: self.ledger.received(),
-                            wait_seconds: std::mem::take(&mut waited).as_secs_f64(),
-                            work_seconds: std::mem::take(&mut worked).as_secs_f64(),
-                            report,
-                        });
-                    }
-                    Command::StartGrace => deadline = Some(Instant::now() + self.grace),
-                    Command::CancelGrace => deadline = None,
-                    Command::End(result) => return result,
+            spent.waiting += busy_since - idle_since;
+            for command in self.training.handle(busy_since - begin, event) {
+                if let Command::Report(_) = command {
+                    let now = Instant::now();
+                    spent.working += now - busy_since;
+                    busy_since = now;
+                }
+                if let Some(result) = self.carry_out(command, begin, &mut spent) {
+                    return result;
                 }
             }
-            worked += busy_since.elapsed();
+            spent.working += busy_since.elapsed();
             self.training.prepare();
             idle_since = Instant::now();
         }
     }
 
-    fn drop_worker(&self, worker: WorkerId, reason: &str) {
-        tracing::warn!(worker, reason, "dropping worker");
-        self.connections.close(worker, reason);
+    /// What happens next: a tick if nothing does until the state machine must be asked again.
+    async fn next_event(&self, events: &mut UnboundedReceiver<Event>, begin: Instant) -> Event {
+        // Whatever has come already is heard before time is judged: a worker is not silent because nobody listened.
+        match tokio::time::timeout_at(begin + self.training.deadline(), events.recv()).await {
+            Ok(Some(event)) => event,
+            // The service is gone, and with it every way to hear of a worker: their leases will run out.
+            Ok(None) => {
+                tokio::time::sleep_until(begin + self.training.deadline()).await;
+                Event::Tick
+            }
+            Err(_) => Event::Tick,
+        }
     }
-}
 
-fn next_event(events: &Receiver<Event>, deadline: Option<Instant>) -> Event {
-    let received = match deadline {
-        None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-    };
-    match received {
-        Ok(event) => event,
-        Err(RecvTimeoutError::Timeout) => Event::GraceOver,
-        // The service is gone, and with it every way to hear of a worker.
-        Err(RecvTimeoutError::Disconnected) => Event::Failed {
-            worker: 0,
-            message: "the coordinator's service ended".to_owned(),
-        },
+    /// Carries out one command; the result, if it ends the run.
+    fn carry_out(
+        &self,
+        command: Command,
+        begin: Instant,
+        spent: &mut Spent,
+    ) -> Option<Result<Box<Outcome>, TrainingError>> {
+        match command {
+            Command::Send {
+                worker,
+                header,
+                payload,
+                reply_floats,
+            } => self
+                .connections
+                .send(worker, header, &payload, reply_floats),
+            Command::Drop {
+                worker,
+                reason,
+                may_return,
+            } => {
+                tracing::warn!(worker, reason, "dropping worker");
+                self.connections.close(worker, &reason, may_return);
+            }
+            Command::Release { worker } => self.connections.release(worker),
+            Command::Report(report) => {
+                let spent = std::mem::take(spent);
+                // Nobody listening is no reason to stop training.
+                let _ = self.observer.send(Observed {
+                    seconds: begin.elapsed().as_secs_f64(),
+                    bytes_sent: self.ledger.sent(),
+                    bytes_received: self.ledger.received(),
+                    wait_seconds: spent.waiting.as_secs_f64(),
+                    work_seconds: spent.working.as_secs_f64(),
+                    report,
+                });
+            }
+            Command::End(result) => return Some(result),
+        }
+        None
     }
 }

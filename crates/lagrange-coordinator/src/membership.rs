@@ -1,20 +1,35 @@
-//! Who works on what: live workers and the shards each is given.
+//! Who works on what: live workers, their leases, and the shards each is given.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Number by which a connection is known for as long as it lives. Never reused within a run.
 pub type WorkerId = u64;
 
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    threads: u32,
+    /// When it was last heard of.
+    heard: Duration,
+    /// Whether it wants to go: it gets nothing more.
+    leaving: bool,
+}
+
 /// The live workers of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Membership {
-    workers: BTreeMap<WorkerId, u32>,
+    workers: BTreeMap<WorkerId, Member>,
 }
 
 impl Membership {
     /// Adds a worker that computes on `threads` threads.
-    pub fn join(&mut self, worker: WorkerId, threads: u32) {
-        self.workers.insert(worker, threads.max(1));
+    pub fn join(&mut self, worker: WorkerId, threads: u32, now: Duration) {
+        let member = Member {
+            threads: threads.max(1),
+            heard: now,
+            leaving: false,
+        };
+        self.workers.insert(worker, member);
     }
 
     /// Removes a worker; tells whether it was there.
@@ -22,31 +37,90 @@ impl Membership {
         self.workers.remove(&worker).is_some()
     }
 
-    /// Number of live workers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.workers.len()
+    /// Renews a worker's lease.
+    pub fn hear(&mut self, worker: WorkerId, now: Duration) {
+        if let Some(member) = self.workers.get_mut(&worker) {
+            member.heard = now;
+        }
     }
 
-    /// Whether nobody is there.
+    /// Renews every lease: whoever was not listening cannot say who was silent.
+    pub fn hear_all(&mut self, now: Duration) {
+        for member in self.workers.values_mut() {
+            member.heard = now;
+        }
+    }
+
+    /// Takes note that a worker wants to go.
+    pub fn begin_leaving(&mut self, worker: WorkerId) {
+        if let Some(member) = self.workers.get_mut(&worker) {
+            member.leaving = true;
+        }
+    }
+
+    /// Workers that want to go.
+    #[must_use]
+    pub fn leaving(&self) -> Vec<WorkerId> {
+        let leaving = self.workers.iter().filter(|(_, member)| member.leaving);
+        leaving.map(|(&worker, _)| worker).collect()
+    }
+
+    /// Workers whose lease of `lease` has run out.
+    #[must_use]
+    pub fn expired(&self, lease: Duration, now: Duration) -> Vec<WorkerId> {
+        let silent = |member: &Member| now.saturating_sub(member.heard) >= lease;
+        let silent = self.workers.iter().filter(|(_, member)| silent(member));
+        silent.map(|(&worker, _)| worker).collect()
+    }
+
+    /// When the next lease of `lease` runs out.
+    #[must_use]
+    pub fn next_expiry(&self, lease: Duration) -> Option<Duration> {
+        let expiry = |member: &Member| member.heard.saturating_add(lease);
+        self.workers.values().map(expiry).min()
+    }
+
+    /// Live workers that take work, with their threads.
+    fn takers(&self) -> impl Iterator<Item = (WorkerId, u32)> {
+        let members = self.workers.iter().filter(|(_, member)| !member.leaving);
+        members.map(|(&worker, member)| (worker, member.threads))
+    }
+
+    /// Number of live workers that take work.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.takers().count()
+    }
+
+    /// Whether nobody takes work.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether a worker is there and takes work.
+    #[must_use]
+    pub fn takes_work(&self, worker: WorkerId) -> bool {
+        self.takers().any(|(taker, _)| taker == worker)
+    }
+
+    /// The worker of the most threads that takes work and is not `busy`.
+    #[must_use]
+    pub fn idle(&self, busy: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
+        let idle = self.takers().filter(|&(worker, _)| !busy(worker));
+        idle.max_by_key(|&(_, threads)| threads)
+            .map(|(worker, _)| worker)
     }
 
     /// Deals `shards` in contiguous runs to the live workers, in proportion to their threads: contiguous, because neighbours in
     /// the reduction tree can then be summed where they are. Workers that get none are left out.
     #[must_use]
     pub fn deal(&self, shards: &[u32]) -> Vec<(WorkerId, Vec<u32>)> {
-        let total: u64 = self
-            .workers
-            .values()
-            .map(|&threads| u64::from(threads))
-            .sum();
+        let total: u64 = self.takers().map(|(_, threads)| u64::from(threads)).sum();
         let count = shards.len() as u64;
         let (mut before, mut start) = (0, 0);
         let mut dealt = Vec::with_capacity(self.workers.len());
-        for (&worker, &threads) in &self.workers {
+        for (worker, threads) in self.takers() {
             let threads = u64::from(threads);
             before += threads;
             // Rounded, so that equal workers differ by one shard at most.
@@ -87,7 +161,7 @@ mod tests {
         #[test]
         fn every_shard_is_dealt_once_and_fairly(threads in prop::collection::vec(1u32..5, 1..9), shards in 1u32..70) {
             let mut members = Membership::default();
-            threads.iter().enumerate().for_each(|(worker, &threads)| members.join(worker as u64, threads));
+            threads.iter().enumerate().for_each(|(worker, &threads)| members.join(worker as u64, threads, Duration::ZERO));
             let shards: Vec<u32> = (0..shards).collect();
             let dealt = members.deal(&shards);
             let all: Vec<u32> = dealt.iter().flat_map(|(_, shards)| shards.clone()).collect();
@@ -113,7 +187,7 @@ mod tests {
             (8, 2, 8),
         ] {
             let mut members = Membership::default();
-            (0..workers).for_each(|worker| members.join(worker, 1));
+            (0..workers).for_each(|worker| members.join(worker, 1, Duration::ZERO));
             let dealt = members.deal(&shards);
             assert_eq!(
                 dealt.iter().map(|(_, run)| run.len()).max(),
@@ -126,7 +200,30 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_nothing() {
-        assert!(Membership::default().deal(&[0, 1]).is_empty());
+    fn nobody_gets_nothing_nor_does_who_wants_to_go() {
+        let mut members = Membership::default();
+        assert!(members.deal(&[0, 1]).is_empty());
+        members.join(1, 1, Duration::ZERO);
+        members.join(2, 4, Duration::ZERO);
+        assert_eq!(members.idle(|_| false), Some(2));
+        members.begin_leaving(2);
+        assert_eq!(members.deal(&[0, 1]), [(1, vec![0, 1])]);
+        assert_eq!((members.len(), members.idle(|_| false)), (1, Some(1)));
+        assert_eq!(members.idle(|worker| worker == 1), None);
+    }
+
+    #[test]
+    fn a_lease_runs_out_unless_it_is_renewed() {
+        let seconds = Duration::from_secs;
+        let mut members = Membership::default();
+        members.join(1, 1, seconds(0));
+        members.join(2, 1, seconds(3));
+        assert_eq!(members.next_expiry(seconds(10)), Some(seconds(10)));
+        members.hear(1, seconds(5));
+        assert_eq!(members.next_expiry(seconds(10)), Some(seconds(13)));
+        assert_eq!(members.expired(seconds(10), seconds(12)), [0u64; 0]);
+        assert_eq!(members.expired(seconds(10), seconds(13)), [2]);
+        members.hear_all(seconds(20));
+        assert!(members.expired(seconds(10), seconds(29)).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use crate::membership::WorkerId;
 use lagrange_core::tree::{Node, PartialSums, add_into, cover};
 use lagrange_protocol::{JobShape, Reply};
+use std::time::Duration;
 
 /// The sums and rows of a whole round.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,18 +20,26 @@ pub struct RoundTotal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
     /// Counted.
-    Counted,
-    /// It answers work that is no longer this worker's: dropped.
+    Counted {
+        /// Shards it answers.
+        shards: usize,
+        /// When they had been handed out.
+        since: Duration,
+    },
+    /// It answers work that is no longer this worker's, or that another worker has answered first: dropped.
     Stale,
     /// It contradicts its own work: the sentence says how. The worker is at fault.
     Wrong(String),
 }
 
+/// Shards in one worker's hands.
 #[derive(Debug, Clone)]
-struct Assignment {
-    worker: WorkerId,
+pub(crate) struct Assignment {
+    pub(crate) worker: WorkerId,
     attempt: u32,
-    shards: Vec<u32>,
+    pub(crate) shards: Vec<u32>,
+    /// When they were handed out.
+    pub(crate) since: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -70,29 +79,53 @@ impl Round {
         self.shape
     }
 
-    /// Hands `shards` to `worker`; the number returned fences the answer.
-    pub fn assign(&mut self, worker: WorkerId, shards: Vec<u32>) -> u32 {
+    /// Hands `shards` to `worker`; the number returned fences the answer. The same shards may be handed to several workers: the first
+    /// answer counts.
+    pub fn assign(&mut self, worker: WorkerId, shards: Vec<u32>, now: Duration) -> u32 {
         let attempt = self.next_attempt;
         self.next_attempt += 1;
         self.outstanding.push(Assignment {
             worker,
             attempt,
             shards,
+            since: now,
         });
         attempt
     }
 
-    /// Takes back what `worker` has not answered.
+    /// Takes back what `worker` has not answered: the shards that nobody else has in hand.
     pub fn take_back(&mut self, worker: WorkerId) -> Vec<u32> {
-        let mut shards = Vec::new();
-        self.outstanding.retain(|assignment| {
-            if assignment.worker == worker {
-                shards.extend(&assignment.shards);
-            }
-            assignment.worker != worker
-        });
+        let lost = self.outstanding.extract_if(.., |a| a.worker == worker);
+        let mut shards: Vec<u32> = lost.flat_map(|assignment| assignment.shards).collect();
+        shards.retain(|shard| !self.outstanding.iter().any(|a| a.shards.contains(shard)));
         shards.sort_unstable();
         shards
+    }
+
+    /// Takes the work of `attempt` out of `worker`'s hands; tells whether it was there.
+    pub fn withdraw(&mut self, worker: WorkerId, attempt: u32) -> bool {
+        let before = self.outstanding.len();
+        self.outstanding
+            .retain(|a| a.worker != worker || a.attempt != attempt);
+        self.outstanding.len() < before
+    }
+
+    /// Whether `worker` has something in hand.
+    #[must_use]
+    pub fn owes(&self, worker: WorkerId) -> bool {
+        self.outstanding.iter().any(|a| a.worker == worker)
+    }
+
+    /// What is in one worker's hands only.
+    pub(crate) fn single(&self) -> impl Iterator<Item = &Assignment> {
+        let alone = |assignment: &&Assignment| {
+            let same = self
+                .outstanding
+                .iter()
+                .filter(|a| a.shards == assignment.shards);
+            same.count() == 1
+        };
+        self.outstanding.iter().filter(alone)
     }
 
     /// Counts `reply` once, if it is what `worker` was last asked for.
@@ -107,7 +140,9 @@ impl Round {
         if let Err(fault) = self.check(&self.outstanding[index], &reply) {
             return Receipt::Wrong(fault);
         }
-        self.outstanding.swap_remove(index);
+        let answered = self.outstanding.swap_remove(index);
+        // Whoever has the same shards in hand comes too late.
+        self.outstanding.retain(|a| a.shards != answered.shards);
         let Reply {
             header,
             payload: mut values,
@@ -132,7 +167,10 @@ impl Round {
                 left
             });
         }
-        Receipt::Counted
+        Receipt::Counted {
+            shards: answered.shards.len(),
+            since: answered.since,
+        }
     }
 
     fn check(&self, assignment: &Assignment, reply: &Reply) -> Result<(), String> {
@@ -185,5 +223,81 @@ impl Round {
             scalars: sum.scalars,
             rows: self.rows,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lagrange_protocol::{NodeSum, ReplyHeader};
+
+    const SHAPE: JobShape = JobShape {
+        shared: 0,
+        rows_in: 0,
+        sums: 1,
+        scalars: 0,
+        rows_out: 0,
+    };
+
+    fn reply(attempt: u32, shards: &[u32], value: f32) -> Reply {
+        let nodes = cover(shards, 4);
+        Reply {
+            payload: vec![value; nodes.len()],
+            header: ReplyHeader {
+                run: "r".to_owned(),
+                round: 1,
+                attempt,
+                nodes: nodes
+                    .into_iter()
+                    .map(|node| NodeSum {
+                        node,
+                        scalars: Vec::new(),
+                    })
+                    .collect(),
+                shards: shards.to_vec(),
+                payload_floats: 0,
+            },
+        }
+    }
+
+    #[test]
+    fn of_two_answers_the_first_counts_whoever_was_asked_first() {
+        for first in [1, 2] {
+            let mut round = Round::new(SHAPE, 4);
+            let slow = round.assign(1, vec![0, 1], Duration::ZERO);
+            let other = round.assign(2, vec![2, 3], Duration::ZERO);
+            assert!(matches!(
+                round.accept(2, reply(other, &[2, 3], 5.0)),
+                Receipt::Counted { .. }
+            ));
+            assert_eq!(round.single().map(|a| a.worker).collect::<Vec<_>>(), [1]);
+            let backup = round.assign(2, vec![0, 1], Duration::from_secs(1));
+            assert_eq!(round.single().count(), 0);
+            let [winner, loser] = match first {
+                1 => [(1, slow), (2, backup)],
+                _ => [(2, backup), (1, slow)],
+            };
+            assert!(!round.is_complete());
+            let counted = round.accept(winner.0, reply(winner.1, &[0, 1], 7.0));
+            assert!(matches!(counted, Receipt::Counted { shards: 2, .. }));
+            assert!(round.is_complete() && !round.owes(loser.0));
+            assert_eq!(
+                round.accept(loser.0, reply(loser.1, &[0, 1], 9.0)),
+                Receipt::Stale
+            );
+            assert_eq!(round.into_total().expect("complete").sums, [12.0]);
+        }
+    }
+
+    #[test]
+    fn what_a_lost_worker_had_goes_back_unless_somebody_else_has_it() {
+        let mut round = Round::new(SHAPE, 4);
+        round.assign(1, vec![0, 1], Duration::ZERO);
+        round.assign(2, vec![2, 3], Duration::ZERO);
+        round.assign(3, vec![0, 1], Duration::ZERO);
+        assert_eq!(round.take_back(1), [0u32; 0]);
+        assert_eq!(round.take_back(3), [0, 1]);
+        assert_eq!(round.take_back(2), [2, 3]);
+        assert!(!round.owes(2));
     }
 }

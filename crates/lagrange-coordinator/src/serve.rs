@@ -2,6 +2,7 @@
 
 use crate::driver::{Driver, Observed};
 use crate::plan::{Outcome, Plan};
+use crate::rules::Rules;
 use crate::service::{Connections, Service};
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
@@ -10,14 +11,18 @@ use lagrange_protocol::limits::{
 use lagrange_protocol::v1::training_server::TrainingServer;
 use lagrange_protocol::{Expected, Ledger, RunSpec};
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio_stream::Stream;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 
 /// How long workers may take to hang up once they have been told that the run is over.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -27,16 +32,14 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub struct ServeOptions {
     /// Name of the run.
     pub run: String,
-    /// Workers to wait for before the first round.
-    pub workers: usize,
-    /// How long to wait for them.
-    pub join_timeout: Duration,
-    /// How long to wait for anybody once all workers are gone.
-    pub grace: Duration,
+    /// Towards its workers.
+    pub rules: Rules,
     /// SHA-256 of the dataset.
     pub dataset_sha256: [u8; 32],
     /// Where reports go.
     pub observer: Sender<Observed>,
+    /// Whether solves get a thread of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
+    pub own_thread: bool,
 }
 
 /// What a run left behind.
@@ -75,9 +78,27 @@ pub async fn serve(
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    serve_on(incoming, plan, spec, options, interrupt).await
+}
+
+/// [`serve`] on connections of any kind.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn serve_on<I>(
+    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    plan: Plan,
+    spec: RunSpec,
+    options: ServeOptions,
+    interrupt: impl Future<Output = ()> + Send + 'static,
+) -> Result<Served, ServeError>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let ledger = Arc::new(Ledger::default());
     let connections = Arc::new(Connections::new(Arc::clone(&ledger)));
-    let (events, received) = channel();
+    let (events, received) = unbounded_channel();
     let service = Service {
         expected: Expected {
             dataset_sha256: options.dataset_sha256,
@@ -89,27 +110,22 @@ pub async fn serve(
         ledger: Arc::clone(&ledger),
         events: events.clone(),
         next_worker: AtomicU64::new(1),
+        lease: options.rules.lease,
     };
     let driver = Driver {
-        training: Training::new(options.run, plan, options.workers),
+        training: Training::new(options.run, plan, options.rules),
         connections: Arc::clone(&connections),
         ledger: Arc::clone(&ledger),
         observer: options.observer,
-        join_timeout: options.join_timeout,
-        grace: options.grace,
     };
-    let (done, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("training".to_owned())
-        .spawn(move || done.send(driver.run(&received)))
-        .map_err(|_| ServeError::DriverDied)?;
+    let ended = start(driver, received, options.own_thread)?;
     let interrupter = tokio::spawn(async move {
         interrupt.await;
         let _ = events.send(Event::Interrupted);
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(run_server(listener, service, stopped));
+    let server = tokio::spawn(run_server(incoming, service, stopped));
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     interrupter.abort();
     connections.finish(match &result {
@@ -131,11 +147,38 @@ pub async fn serve(
     })
 }
 
-async fn run_server(
-    listener: TcpListener,
+type Ended = oneshot::Receiver<Result<Box<Outcome>, TrainingError>>;
+
+/// Starts the driver, on a thread of its own or as a task.
+fn start(
+    driver: Driver,
+    events: UnboundedReceiver<Event>,
+    own_thread: bool,
+) -> Result<Ended, ServeError> {
+    let (done, ended) = oneshot::channel();
+    let driving = async move {
+        let _ = done.send(driver.run(events).await);
+    };
+    if !own_thread {
+        tokio::spawn(driving);
+        return Ok(ended);
+    }
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("training".to_owned())
+        .spawn(move || runtime.block_on(driving))
+        .map_err(|_| ServeError::DriverDied)?;
+    Ok(ended)
+}
+
+async fn run_server<I>(
+    incoming: impl Stream<Item = io::Result<I>>,
     service: Service,
     stopped: oneshot::Receiver<()>,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let service = TrainingServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -147,11 +190,8 @@ async fn run_server(
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .tcp_nodelay(true)
         .add_service(service)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async {
-                let _ = stopped.await;
-            },
-        )
+        .serve_with_incoming_shutdown(incoming, async {
+            let _ = stopped.await;
+        })
         .await
 }

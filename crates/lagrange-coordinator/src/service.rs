@@ -11,9 +11,11 @@ use lagrange_protocol::{
 use lagrange_protocol::{check_hello, check_ready, frames};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -24,6 +26,8 @@ type Outgoing = Result<v1::CoordinatorMessage, Status>;
 struct Connection {
     outgoing: UnboundedSender<Outgoing>,
     owed: HashMap<(u64, u32), usize>,
+    /// Dropped with the connection: its session then listens no longer.
+    _open: oneshot::Sender<()>,
 }
 
 /// All live streams. What waits in a stream's queue is bounded by the state machine: one round's work.
@@ -58,7 +62,9 @@ impl Connections {
             return;
         };
         let key = (header.round, header.attempt);
-        connection.owed.insert(key, reply_floats);
+        if !header.replay {
+            connection.owed.insert(key, reply_floats);
+        }
         self.queue(connection, coordinator_message::Kind::Work(header.into()));
         for chunk in frames(key, payload) {
             self.queue(connection, coordinator_message::Kind::Chunk(chunk));
@@ -72,22 +78,36 @@ impl Connections {
         let _ = connection.outgoing.send(Ok(message));
     }
 
-    /// Ends one worker's stream with an error.
-    pub(crate) fn close(&self, worker: WorkerId, reason: &str) {
+    /// Ends one worker's stream with an error, after which it may dial again or not.
+    pub(crate) fn close(&self, worker: WorkerId, reason: &str, may_return: bool) {
         if let Some(connection) = self.live().remove(&worker) {
-            let status = Status::failed_precondition(reason.to_owned());
+            let status = match may_return {
+                true => Status::aborted(reason.to_owned()),
+                false => Status::failed_precondition(reason.to_owned()),
+            };
             let _ = connection.outgoing.send(Err(status));
+        }
+    }
+
+    /// Lets a worker go that wanted to.
+    pub(crate) fn release(&self, worker: WorkerId) {
+        if let Some(connection) = self.live().remove(&worker) {
+            self.bid_farewell(&connection, "as you wished");
         }
     }
 
     /// Tells every worker that the run is over, and ends the streams.
     pub(crate) fn finish(&self, message: &str) {
         for (_, connection) in self.live().drain() {
-            let finish = v1::Finish {
-                message: message.to_owned(),
-            };
-            self.queue(&connection, coordinator_message::Kind::Finish(finish));
+            self.bid_farewell(&connection, message);
         }
+    }
+
+    fn bid_farewell(&self, connection: &Connection, message: &str) {
+        let finish = v1::Finish {
+            message: message.to_owned(),
+        };
+        self.queue(connection, coordinator_message::Kind::Finish(finish));
     }
 
     fn owed(&self, worker: WorkerId, header: &ReplyHeader) -> Option<usize> {
@@ -103,8 +123,9 @@ pub(crate) struct Service {
     pub(crate) expected: Expected,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) events: Sender<Event>,
+    pub(crate) events: UnboundedSender<Event>,
     pub(crate) next_worker: AtomicU64,
+    pub(crate) lease: Duration,
 }
 
 #[tonic::async_trait]
@@ -130,6 +151,7 @@ impl Training for Service {
                 run: self.run.clone(),
                 worker_id: worker,
                 spec: Some((&self.spec).into()),
+                lease_ms: u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX),
             })),
         };
         self.ledger.count_sent(&welcome);
@@ -143,6 +165,7 @@ impl Training for Service {
             connections: Arc::clone(&self.connections),
             ledger: Arc::clone(&self.ledger),
             events: self.events.clone(),
+            lease: self.lease,
         };
         tokio::spawn(session.run(incoming, outgoing));
         Ok(Response::new(UnboundedReceiverStream::new(stream)))
@@ -185,7 +208,8 @@ struct Session {
     expected: Expected,
     connections: Arc<Connections>,
     ledger: Arc<Ledger>,
-    events: Sender<Event>,
+    events: UnboundedSender<Event>,
+    lease: Duration,
 }
 
 impl Session {
@@ -203,16 +227,22 @@ impl Session {
             let _ = outgoing.send(Err(status));
             return;
         }
+        let (open, closed) = oneshot::channel();
         let connection = Connection {
             outgoing: outgoing.clone(),
             owed: HashMap::new(),
+            _open: open,
         };
         self.connections.live().insert(self.worker, connection);
         self.tell(Event::Joined {
             worker: self.worker,
             threads: self.threads,
         });
-        let reason = match self.receive(&mut incoming).await {
+        let received = tokio::select! {
+            received = self.receive(&mut incoming) => received,
+            _ = closed => return,
+        };
+        let reason = match received {
             Ok(reason) => reason,
             Err(status) => {
                 let reason = status.message().to_owned();
@@ -244,8 +274,16 @@ impl Session {
     /// Takes messages until the stream ends; says how it ended.
     async fn receive(&self, incoming: &mut Streaming<v1::WorkerMessage>) -> Result<String, Status> {
         let mut assembler = Assembler::default();
+        let mut heard = Instant::now();
         while let Some(message) = incoming.message().await? {
             self.ledger.count_received(&message);
+            // Whatever comes shows that the worker lives; a long reply on a slow line as well as a heartbeat.
+            if heard.elapsed() > self.lease / 8 {
+                heard = Instant::now();
+                self.tell(Event::Heard {
+                    worker: self.worker,
+                });
+            }
             let complete = match message.kind {
                 Some(worker_message::Kind::Reply(reply)) => {
                     let header = ReplyHeader::from(reply);
@@ -266,7 +304,13 @@ impl Session {
                     });
                     continue;
                 }
-                Some(worker_message::Kind::Leaving(_)) => return Ok("it left".to_owned()),
+                Some(worker_message::Kind::Leaving(_)) => {
+                    self.tell(Event::Leaving {
+                        worker: self.worker,
+                    });
+                    continue;
+                }
+                Some(worker_message::Kind::Heartbeat(_)) => continue,
                 _ => return Err(Status::invalid_argument("a message out of turn")),
             };
             if let Some((header, payload)) =

@@ -2,17 +2,26 @@
 //!
 //! States, all visible in the fields of [`Training`]:
 //! * **gathering**: fewer workers than the run waits for have joined; no round is out.
-//! * **running**: a round is out. Lost workers' shards are handed to the others; with nobody left the run is
-//!   **orphaned** until somebody joins or [`Event::GraceOver`] ends it.
+//! * **running**: a round is out. Lost workers' shards are handed to the others, and what takes too long to an idle one as well.
+//! * **short-handed**: fewer workers than the minimum are left; nothing is handed out until more join or the grace period is over.
 //! * **ended**: with an [`Outcome`] or a [`TrainingError`]; every later event is ignored.
+//!
+//! Time is an argument: `now` is any monotonic time since the run's beginning. [`Training::deadline`] says when it must be called again if
+//! nothing happens until then.
 
+mod hand_out;
+
+use crate::history::PastRound;
 use crate::membership::{Membership, WorkerId};
+use crate::pace::Pace;
 use crate::plan::{Outcome, Plan};
 use crate::report::Report;
 use crate::round::{Receipt, Round};
+use crate::rules::Rules;
 use crate::run_plan::PlanError;
-use lagrange_core::tree::cover;
+use lagrange_core::finite::all_finite;
 use lagrange_protocol::{Job, Payload, Reply, WorkHeader};
+use std::time::Duration;
 
 /// What happened.
 #[derive(Debug)]
@@ -24,12 +33,22 @@ pub enum Event {
         /// Threads it computes on.
         threads: u32,
     },
+    /// A worker gave a sign of life.
+    Heard {
+        /// The worker.
+        worker: WorkerId,
+    },
     /// A worker answered.
     Replied {
         /// The worker.
         worker: WorkerId,
         /// Its answer.
         reply: Reply,
+    },
+    /// A worker wants to go once it has answered what it has in hand.
+    Leaving {
+        /// The worker.
+        worker: WorkerId,
     },
     /// A worker's connection ended.
     Lost {
@@ -38,15 +57,15 @@ pub enum Event {
         /// How.
         reason: String,
     },
-    /// A worker could not do its work; it would fail everywhere.
+    /// A worker could not do its work.
     Failed {
         /// The worker.
         worker: WorkerId,
         /// Its words.
         message: String,
     },
-    /// The time for which a run waits without any worker is over.
-    GraceOver,
+    /// Nothing but time has passed.
+    Tick,
     /// The user asks to stop: end after this round, with what there is.
     Interrupted,
 }
@@ -71,13 +90,16 @@ pub enum Command {
         worker: WorkerId,
         /// Why.
         reason: String,
+        /// Whether it may come back: it was not at fault.
+        may_return: bool,
+    },
+    /// Tell a worker that wanted to go that it may.
+    Release {
+        /// The worker.
+        worker: WorkerId,
     },
     /// Tell the user.
     Report(Report),
-    /// Nobody is left: start the grace period.
-    StartGrace,
-    /// Somebody is there again: the grace period is void.
-    CancelGrace,
     /// The run is over.
     End(Result<Box<Outcome>, TrainingError>),
 }
@@ -97,8 +119,20 @@ pub enum TrainingError {
         message: String,
     },
     /// Nobody left.
-    #[error("all workers are gone (the last one: {last}); start workers again and repeat the run")]
+    #[error("all workers are gone (the last one: {last}); start workers again and resume the run")]
     AllWorkersLost {
+        /// How the last one went.
+        last: String,
+    },
+    /// Fewer left than wanted.
+    #[error(
+        "{present} workers are left of the {minimum} that --min-workers asks for (the last one: {last}); start more and resume the run"
+    )]
+    ShortHanded {
+        /// Workers left.
+        present: usize,
+        /// Workers needed.
+        minimum: usize,
         /// How the last one went.
         last: String,
     },
@@ -117,60 +151,111 @@ pub enum TrainingError {
     InterruptedEarly,
 }
 
+/// A reply that holds what are no numbers, and who sent it.
+#[derive(Debug)]
+struct Doubt {
+    worker: WorkerId,
+    reply: Reply,
+    /// How often these shards have been in doubt.
+    times: u32,
+}
+
+/// Shards that are in doubt more often than this in one round are taken as they come: training itself will judge.
+const MOST_DOUBTS: u32 = 8;
+
 /// A run and its workers.
 #[derive(Debug)]
 pub struct Training {
     run: String,
     plan: Plan,
+    rules: Rules,
     members: Membership,
-    /// Workers the run waits for before its first round.
-    wanted: usize,
+    now: Duration,
     started: bool,
+    /// Since when there are too few workers.
+    short_since: Option<Duration>,
     round_number: u64,
     round: Option<(Job, Round)>,
     /// Shards of the round in progress that nobody has.
     unassigned: Vec<u32>,
+    pace: Pace,
+    /// Of a stateful schedule: all rounds so far, and who has advanced each shard through them.
+    history: Vec<PastRound>,
+    holders: Vec<Option<WorkerId>>,
+    /// The round in which a worker has failed already: what fails twice fails everywhere.
+    failed_round: Option<u64>,
+    /// Replies of this round that hold what are no numbers.
+    doubted: Vec<Doubt>,
     last_loss: String,
     ended: bool,
 }
 
 impl Training {
-    /// A run named `run` that starts when `wanted` workers have joined.
+    /// A run named `run` by `rules`, which begins to wait for its workers at time zero.
     #[must_use]
-    pub fn new(run: String, plan: Plan, wanted: usize) -> Self {
+    pub fn new(run: String, plan: Plan, rules: Rules) -> Self {
+        let shards = plan.shards() as usize;
         Self {
             run,
             plan,
+            rules,
             members: Membership::default(),
-            wanted: wanted.max(1),
+            now: Duration::ZERO,
             started: false,
+            short_since: Some(Duration::ZERO),
             round_number: 0,
             round: None,
             unassigned: Vec::new(),
+            pace: Pace::default(),
+            history: Vec::new(),
+            holders: vec![None; shards],
+            failed_round: None,
+            doubted: Vec::new(),
             last_loss: String::new(),
             ended: false,
         }
     }
 
     /// Takes one event; returns what is to be done, in order.
-    pub fn handle(&mut self, event: Event) -> Vec<Command> {
+    pub fn handle(&mut self, now: Duration, event: Event) -> Vec<Command> {
         let mut commands = Vec::new();
         if self.ended {
             return commands;
         }
+        // Whoever was not listening, because it was solving or asleep, cannot say who was silent.
+        if now.saturating_sub(self.now) > self.rules.lease / 2 {
+            self.members.hear_all(now);
+        }
+        self.now = self.now.max(now);
         let result = match event {
             Event::Joined { worker, threads } => self.joined(worker, threads, &mut commands),
+            Event::Heard { worker } => {
+                self.members.hear(worker, self.now);
+                Ok(())
+            }
             Event::Replied { worker, reply } => self.replied(worker, reply, &mut commands),
+            Event::Leaving { worker } => self.leaving(worker, &mut commands),
             Event::Lost { worker, reason } => self.lost(worker, reason, &mut commands),
-            Event::Failed { worker, message } => Err(TrainingError::Worker { worker, message }),
-            Event::GraceOver => self.grace_over(),
+            Event::Failed { worker, message } => self.failed(worker, message, &mut commands),
+            Event::Tick => self.tick(&mut commands),
             Event::Interrupted => self.interrupted(&mut commands),
         };
-        match result {
-            Ok(()) => {}
-            Err(error) => self.end(Err(error), &mut commands),
+        if let Err(error) = result {
+            self.end(Err(error), &mut commands);
         }
         commands
+    }
+
+    /// When to call [`Training::handle`] with a [`Event::Tick`] at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        let patience = self.rules.patience(self.started);
+        let short = self.short_since.map(|since| since.saturating_add(patience));
+        let expiry = self.members.next_expiry(self.rules.lease);
+        // Often enough to notice one's own absence.
+        let watch = self.now.saturating_add(self.rules.lease / 4);
+        let all = [Some(watch), short, expiry, self.next_late()];
+        all.into_iter().flatten().min().unwrap_or(watch)
     }
 
     /// Does what can be done while workers are busy. Whether and when it is called makes no difference but to time.
@@ -184,20 +269,18 @@ impl Training {
         threads: u32,
         commands: &mut Vec<Command>,
     ) -> Result<(), TrainingError> {
-        if self.started && self.plan.is_stateful() {
-            let reason = "the classic schedule keeps z and a on its workers: nobody can join once it has begun";
-            commands.push(Command::Drop {
-                worker,
-                reason: reason.to_owned(),
-            });
-            return Ok(());
-        }
-        self.members.join(worker, threads);
+        self.members.join(worker, threads, self.now);
         commands.push(self.membership_report(format!("worker {worker} joined")));
-        if self.members.len() < self.wanted && !self.started {
+        self.go_on(commands)
+    }
+
+    /// Begins or goes on, if there are workers enough.
+    fn go_on(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
+        if self.members.len() < self.rules.needed(self.started) {
+            self.short_since.get_or_insert(self.now);
             return Ok(());
         }
-        commands.push(Command::CancelGrace);
+        self.short_since = None;
         if !self.started {
             self.started = true;
             return self.next_round(commands);
@@ -212,26 +295,134 @@ impl Training {
         reply: Reply,
         commands: &mut Vec<Command>,
     ) -> Result<(), TrainingError> {
+        self.members.hear(worker, self.now);
         let current = (self.run.as_str(), self.round_number);
-        let Some((_, round)) = &mut self.round else {
-            return Ok(());
-        };
         if (reply.header.run.as_str(), reply.header.round) != current {
             return Ok(());
         }
+        let sound = is_sound(&reply);
+        if !sound && self.doubt(worker, &reply, commands) {
+            return Ok(());
+        }
+        let Some((job, round)) = &mut self.round else {
+            return Ok(());
+        };
+        let shards = reply.header.shards.clone();
         match round.accept(worker, reply) {
-            Receipt::Stale => Ok(()),
+            Receipt::Stale => {}
             Receipt::Wrong(fault) => {
                 let reason = format!("its reply is wrong: {fault}");
-                commands.push(Command::Drop {
-                    worker,
-                    reason: reason.clone(),
-                });
-                self.lost(worker, reason, commands)
+                return self.expel(worker, reason, false, commands);
             }
-            Receipt::Counted if round.is_complete() => self.complete_round(commands),
-            Receipt::Counted => Ok(()),
+            Receipt::Counted {
+                shards: count,
+                since,
+            } => {
+                self.pace
+                    .record(*job, count, self.now.saturating_sub(since));
+                self.settle_doubts((worker, &shards), sound, commands)?;
+            }
         }
+        self.release_who_is_free(commands)?;
+        match &self.round {
+            Some((_, round)) if round.is_complete() => self.complete_round(commands),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sums that are no numbers: training may have diverged, or this worker is at fault. The shards are computed again, elsewhere if
+    /// there is somebody else; what comes out with the same bits twice is true. Tells whether the reply is put aside.
+    fn doubt(&mut self, worker: WorkerId, reply: &Reply, commands: &mut Vec<Command>) -> bool {
+        let shards = &reply.header.shards;
+        let known = self
+            .doubted
+            .iter_mut()
+            .find(|doubt| doubt.reply.header.shards == *shards);
+        let times = known.as_ref().map_or(0, |doubt| doubt.times);
+        let confirmed = known
+            .as_ref()
+            .is_some_and(|doubt| same_bits(&doubt.reply, reply));
+        let Some((_, round)) = &mut self.round else {
+            return false;
+        };
+        if confirmed
+            || times == MOST_DOUBTS
+            || self.plan.is_stateful()
+            || !round.withdraw(worker, reply.header.attempt)
+        {
+            return false;
+        }
+        let doubt = Doubt {
+            worker,
+            reply: reply.clone(),
+            times: times + 1,
+        };
+        match known {
+            Some(known) => *known = doubt,
+            None => self.doubted.push(doubt),
+        }
+        let other = self.members.idle(|other| other == worker);
+        self.send_to(other.unwrap_or(worker), shards.clone(), commands);
+        true
+    }
+
+    /// Shards whose sums were in doubt are answered: were they numbers this time, another worker that said otherwise was at fault.
+    fn settle_doubts(
+        &mut self,
+        (worker, shards): (WorkerId, &[u32]),
+        sound: bool,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
+        let place = self
+            .doubted
+            .iter()
+            .position(|doubt| doubt.reply.header.shards == shards);
+        let Some(doubt) = place.map(|place| self.doubted.swap_remove(place)) else {
+            return Ok(());
+        };
+        if sound && doubt.worker != worker {
+            let reason = "its sums were no numbers where another worker's are; check its memory";
+            return self.expel(doubt.worker, reason.to_owned(), false, commands);
+        }
+        Ok(())
+    }
+
+    fn leaving(
+        &mut self,
+        worker: WorkerId,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
+        self.members.hear(worker, self.now);
+        self.members.begin_leaving(worker);
+        self.release_who_is_free(commands)
+    }
+
+    /// Lets workers go that want to and have nothing in hand.
+    fn release_who_is_free(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
+        for worker in self.members.leaving() {
+            let busy = matches!(&self.round, Some((_, round)) if round.owes(worker));
+            if !busy && self.members.leave(worker) {
+                commands.push(Command::Release { worker });
+                self.gone(worker, "it left".to_owned(), commands)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes a worker's connection and does without it.
+    fn expel(
+        &mut self,
+        worker: WorkerId,
+        reason: String,
+        may_return: bool,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
+        commands.push(Command::Drop {
+            worker,
+            reason: reason.clone(),
+            may_return,
+        });
+        self.lost(worker, reason, commands)
     }
 
     fn lost(
@@ -243,35 +434,81 @@ impl Training {
         if !self.members.leave(worker) {
             return Ok(());
         }
+        self.gone(worker, reason, commands)
+    }
+
+    /// Does without a worker that is a member no more.
+    fn gone(
+        &mut self,
+        worker: WorkerId,
+        reason: String,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
         commands.push(self.membership_report(format!("worker {worker} left: {reason}")));
         self.last_loss = reason;
+        for holder in &mut self.holders {
+            *holder = holder.filter(|&holder| holder != worker);
+        }
         if let Some((_, round)) = &mut self.round {
             self.unassigned.extend(round.take_back(worker));
             self.unassigned.sort_unstable();
         }
         if self.members.is_empty() && self.plan.is_interrupted() {
             self.end_with_what_there_is(commands);
-        } else if self.members.is_empty() && self.started {
-            commands.push(Command::StartGrace);
-        } else {
-            self.hand_out(commands);
+            return Ok(());
         }
+        self.go_on(commands)
+    }
+
+    /// What fails on one worker may be that worker's own trouble. What fails on two in one round fails everywhere.
+    fn failed(
+        &mut self,
+        worker: WorkerId,
+        message: String,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
+        let twice = self.failed_round == Some(self.round_number);
+        let alone = self.members.idle(|other| other == worker).is_none();
+        if twice || alone {
+            return Err(TrainingError::Worker { worker, message });
+        }
+        self.failed_round = Some(self.round_number);
+        let reason = format!("it could not do its work: {message}");
+        self.expel(worker, reason, false, commands)
+    }
+
+    /// What only time brings about.
+    fn tick(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
+        let patience = self.rules.patience(self.started);
+        let since = self.short_since;
+        if since.is_some_and(|since| self.now.saturating_sub(since) >= patience) {
+            return Err(self.gives_up());
+        }
+        for worker in self.members.expired(self.rules.lease, self.now) {
+            let seconds = self.rules.lease.as_secs_f64();
+            let reason = format!("nothing was heard of it for {seconds} s");
+            self.expel(worker, reason, true, commands)?;
+        }
+        self.speculate(commands);
         Ok(())
     }
 
-    fn grace_over(&mut self) -> Result<(), TrainingError> {
-        if !self.started {
-            return Err(TrainingError::TooFewWorkers {
-                present: self.members.len(),
-                wanted: self.wanted,
-            });
+    fn gives_up(&self) -> TrainingError {
+        let present = self.members.len();
+        let minimum = self.rules.needed(self.started);
+        let last = self.last_loss.clone();
+        match (self.started, present) {
+            (false, present) => TrainingError::TooFewWorkers {
+                present,
+                wanted: minimum,
+            },
+            (true, 0) => TrainingError::AllWorkersLost { last },
+            (true, present) => TrainingError::ShortHanded {
+                present,
+                minimum,
+                last,
+            },
         }
-        if self.members.is_empty() {
-            return Err(TrainingError::AllWorkersLost {
-                last: self.last_loss.clone(),
-            });
-        }
-        Ok(())
     }
 
     fn interrupted(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
@@ -292,6 +529,7 @@ impl Training {
     }
 
     fn complete_round(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
+        self.doubted.clear();
         if let Some((job, round)) = self.round.take()
             && let Some(total) = round.into_total()
         {
@@ -299,50 +537,6 @@ impl Training {
             commands.extend(report.map(Command::Report));
         }
         self.next_round(commands)
-    }
-
-    fn next_round(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
-        let Some((job, shape)) = self.plan.next_job()? else {
-            self.end_with_what_there_is(commands);
-            return Ok(());
-        };
-        let shards = self.plan.shards();
-        self.round_number += 1;
-        self.round = Some((job, Round::new(shape, shards)));
-        self.unassigned = (0..shards).collect();
-        self.hand_out(commands);
-        Ok(())
-    }
-
-    /// Deals the shards that nobody has to the workers there are.
-    fn hand_out(&mut self, commands: &mut Vec<Command>) {
-        let Some((job, round)) = &mut self.round else {
-            return;
-        };
-        if self.members.is_empty() || self.unassigned.is_empty() {
-            return;
-        }
-        let shared = self.plan.shared_inputs(*job);
-        for (worker, shards) in self.members.deal(&self.unassigned) {
-            let mut payload = shared.clone();
-            payload.extend(&self.plan.shard_inputs(*job, &shards));
-            let header = WorkHeader {
-                run: self.run.clone(),
-                round: self.round_number,
-                attempt: round.assign(worker, shards.clone()),
-                job: *job,
-                shards,
-                payload_floats: payload.floats() as u64,
-            };
-            let nodes = cover(&header.shards, self.plan.shards()).len();
-            commands.push(Command::Send {
-                worker,
-                reply_floats: round.shape().reply_floats(nodes, header.shards.len()),
-                header,
-                payload,
-            });
-        }
-        self.unassigned.clear();
     }
 
     fn membership_report(&self, change: String) -> Command {
@@ -356,4 +550,25 @@ impl Training {
         self.ended = true;
         commands.push(Command::End(result));
     }
+}
+
+/// Whether a reply holds numbers only.
+fn is_sound(reply: &Reply) -> bool {
+    let mut scalars = reply.header.nodes.iter().flat_map(|node| &node.scalars);
+    all_finite(&reply.payload) && scalars.all(|scalar| scalar.is_finite())
+}
+
+fn same_bits(one: &Reply, other: &Reply) -> bool {
+    let values = |reply: &Reply| {
+        reply
+            .payload
+            .iter()
+            .map(|v| v.to_bits())
+            .collect::<Vec<_>>()
+    };
+    let scalars = |reply: &Reply| {
+        let scalars = reply.header.nodes.iter().flat_map(|node| &node.scalars);
+        scalars.map(|v| v.to_bits()).collect::<Vec<_>>()
+    };
+    values(one) == values(other) && scalars(one) == scalars(other)
 }

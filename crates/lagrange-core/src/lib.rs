@@ -7,6 +7,7 @@ pub mod activation;
 pub mod blas;
 pub mod convolution;
 pub mod equations;
+pub mod finite;
 pub mod forward;
 pub mod loss;
 pub mod network;

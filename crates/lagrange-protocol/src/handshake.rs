@@ -161,7 +161,7 @@ mod tests {
             dataset_sha256: vec![],
             ..hello()
         });
-        assert!(version.contains("version 9 where 1 is spoken"), "{version}");
+        assert!(version.contains("version 9 where 2 is spoken"), "{version}");
         let data = refuse(v1::Hello {
             dataset_sha256: vec![8; 32],
             ..hello()

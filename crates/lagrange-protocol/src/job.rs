@@ -54,6 +54,8 @@ pub struct WorkHeader {
     pub shards: Vec<u32>,
     /// Values of the payload.
     pub payload_floats: u64,
+    /// Whether this is a round of the past, done again for what it leaves on the worker and not answered.
+    pub replay: bool,
 }
 
 /// Work received: header and payload.
@@ -199,6 +201,7 @@ impl From<WorkHeader> for v1::Work {
             job: Some(work.job.into()),
             shards: work.shards,
             payload_floats: work.payload_floats,
+            replay: work.replay,
         }
     }
 }
@@ -217,6 +220,7 @@ impl TryFrom<v1::Work> for WorkHeader {
                 .try_into()?,
             shards: work.shards,
             payload_floats: work.payload_floats,
+            replay: work.replay,
         })
     }
 }
@@ -293,6 +297,7 @@ mod tests {
                 job,
                 shards: vec![2, 3],
                 payload_floats: 9,
+                replay: matches!(job, Job::Sweep(_)),
             };
             assert_eq!(WorkHeader::try_from(v1::Work::from(work.clone())), Ok(work));
         }

@@ -4,9 +4,13 @@
 //! gRPC shell around it.
 
 mod compute;
+mod connect;
+mod executor;
 mod session;
 mod store;
 
 pub use compute::{Answer, Compute, ComputeError};
+pub use connect::{Connecting, Dial, Tcp};
+pub use executor::{Executor, Task, Threads};
 pub use session::{WorkerError, WorkerOptions, run};
 pub use store::{DataSource, ShardStore, StoreError};

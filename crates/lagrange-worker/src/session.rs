@@ -1,31 +1,30 @@
-//! The gRPC shell: dial, shake hands, take work, send replies, until the coordinator says that the run is over.
+//! The gRPC shell: dial, shake hands, take work, send replies, until the coordinator says that the run is over. A lost coordinator is dialled again.
 
 use crate::compute::{Answer, Compute};
+use crate::connect::{Dial, Pauses, connect, root_cause};
+use crate::executor::Executor;
 use crate::store::{DataSource, ShardStore};
 use lagrange_core::network::{Network, NetworkError, NetworkSpec, Shape};
 use lagrange_data::{DataError, Dataset, PartitionError, Task, TaskError};
-use lagrange_protocol::limits::{
-    CONNECT_TIMEOUT, FRAME_BYTES, HANDSHAKE_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT,
-    MAX_MESSAGE_BYTES, PROTOCOL_VERSION, WINDOW_BYTES,
-};
+use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION};
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
 use lagrange_protocol::{
     Assembler, ConversionError, FrameError, RunSpec, Work, WorkHeader, frames,
 };
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
-/// First pause between attempts to connect; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long a farewell may take to reach the coordinator.
-const FAREWELL: Duration = Duration::from_millis(200);
+/// How long a worker that wants to go may take over what it has in hand.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Heartbeats within one lease.
+const HEARTBEATS: u32 = 4;
 
 /// How a worker is run.
 #[derive(Debug, Clone)]
@@ -36,11 +35,15 @@ pub struct WorkerOptions {
     pub name: String,
     /// Threads to compute on.
     pub threads: usize,
+    /// Where it computes.
+    pub executor: Arc<dyn Executor>,
+    /// How it connects.
+    pub dial: Arc<dyn Dial>,
     /// Where the data comes from.
     pub source: DataSource,
     /// The network and task to insist on, if any.
     pub insist: Option<(NetworkSpec, Task)>,
-    /// How long to try to reach the coordinator.
+    /// How long to try to reach the coordinator, at first and whenever it was lost.
     pub connect_timeout: Duration,
 }
 
@@ -91,49 +94,61 @@ pub enum WorkerError {
     /// The data cannot be cut as the run wants it.
     #[error("the run's shards: {0}")]
     Partition(#[from] PartitionError),
-    /// No thread pool.
-    #[error("cannot start {threads} threads: {cause}; lower --threads")]
-    Threads {
-        /// Threads wanted.
-        threads: usize,
-        /// What the system said.
-        cause: String,
-    },
 }
 
-/// Works for a run until it is over, or until `stop` resolves.
+/// Works for a run until it is over, or until `stop` resolves: then it answers what it has in hand and goes.
 ///
 /// # Errors
 /// [`WorkerError`]
 pub async fn run(
     options: WorkerOptions,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
-    tokio::pin!(stop);
-    let source = options.source.clone();
-    let loading = tokio::task::spawn_blocking(move || source.load());
-    let (dataset, hash) = loading
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-    let architecture = insisted(&options, &dataset)?;
-    let channel = tokio::select! {
-        channel = connect(&options) => channel?,
-        () = &mut stop => return Ok(()),
+    let mut stop = Stop {
+        signal: Box::pin(stop),
+        came: false,
     };
-    let opening = Session::open(&options, channel, dataset, hash, architecture);
-    let (session, incoming) = tokio::select! {
-        opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, opening) => opened.map_err(|_| {
-            WorkerError::Lost("it accepted the connection but did not answer".to_owned())
-        })??,
-        () = &mut stop => return Ok(()),
-    };
-    tokio::select! {
-        result = session.serve(incoming) => result,
-        () = &mut stop => {
-            session.send(worker_message::Kind::Leaving(v1::Leaving {}));
-            tokio::time::sleep(FAREWELL).await;
-            Ok(())
+    let mut worker = Worker::prepare(options).await?;
+    loop {
+        let dialled = tokio::select! {
+            channel = connect(&worker.options, worker.options.connect_timeout) => channel?,
+            () = stop.wait() => return Ok(()),
+        };
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, worker.open(dialled)) => opened,
+            () = stop.wait() => return Ok(()),
+        };
+        let silent = "it accepted the connection but did not answer";
+        let ended = match opened.unwrap_or_else(|_| Err(WorkerError::Lost(silent.to_owned()))) {
+            Ok((session, incoming)) => session.serve(incoming, &mut stop).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            // Whatever it was, the coordinator may be back soon, or a successor in its place.
+            Err(WorkerError::Lost(reason)) if !stop.came => {
+                tracing::warn!(coordinator = %worker.options.coordinator, reason, "lost the coordinator; dialling again");
+                tokio::time::sleep(worker.pauses.next()).await;
+            }
+            Err(WorkerError::Lost(_)) | Ok(()) => return Ok(()),
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// The wish to stop, which comes once.
+struct Stop<'a> {
+    signal: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    came: bool,
+}
+
+impl Stop<'_> {
+    /// Resolves when the wish comes, and never again.
+    async fn wait(&mut self) {
+        if self.came {
+            std::future::pending::<()>().await;
+        }
+        self.signal.as_mut().await;
+        self.came = true;
     }
 }
 
@@ -150,83 +165,70 @@ fn insisted(options: &WorkerOptions, dataset: &Dataset) -> Result<String, Worker
     Ok(Network::resolve(spec, input, task.outputs())?.describe())
 }
 
-async fn connect(options: &WorkerOptions) -> Result<Channel, WorkerError> {
-    let address = &options.coordinator;
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .ok()
-        .filter(|endpoint| endpoint.uri().port().is_some())
-        .ok_or_else(|| WorkerError::BadAddress {
-            address: address.clone(),
-        })?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .max_frame_size(FRAME_BYTES)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true);
-    let deadline = Instant::now() + options.connect_timeout;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let error = match endpoint.connect().await {
-            Ok(channel) => return Ok(channel),
-            Err(error) => error,
-        };
-        if Instant::now() + pause >= deadline {
-            return Err(WorkerError::Unreachable {
-                address: address.clone(),
-                seconds: options.connect_timeout.as_secs(),
-                cause: root_cause(&error),
-            });
-        }
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
-    }
-}
-
-/// The innermost error: "transport error" alone helps nobody.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
 type Incoming = Streaming<v1::CoordinatorMessage>;
 
 /// A message in progress: complete with its payload, not yet complete, or damaged.
 type Assembled = Result<Option<(WorkHeader, Vec<f32>)>, FrameError>;
 
-/// An open stream and what is needed to answer on it.
-struct Session {
-    address: String,
-    run: String,
+/// Something to compute, for whom, and where the answer goes.
+struct Order {
+    work: Work,
     compute: Arc<Compute>,
-    pool: Arc<rayon::ThreadPool>,
     outgoing: UnboundedSender<v1::WorkerMessage>,
 }
 
-impl Session {
-    async fn open(
-        options: &WorkerOptions,
-        channel: Channel,
-        dataset: Arc<Dataset>,
-        hash: [u8; 32],
-        architecture: String,
-    ) -> Result<(Self, Incoming), WorkerError> {
-        let address = options.coordinator.clone();
+/// What outlives a connection.
+struct Worker {
+    options: WorkerOptions,
+    sha256: [u8; 32],
+    /// The network insisted on, described; empty for any.
+    architecture: String,
+    /// The set as loaded, until the first run's shards are cut from it.
+    dataset: Option<Arc<Dataset>>,
+    /// The run worked for last: a coordinator that comes back wants the same again.
+    known: Option<(String, RunSpec, Arc<Compute>)>,
+    orders: UnboundedSender<Order>,
+    /// Between one session and the next.
+    pauses: Pauses,
+}
+
+impl Worker {
+    async fn prepare(options: WorkerOptions) -> Result<Self, WorkerError> {
+        let (dataset, sha256) = load(options.source.clone()).await?;
+        let (orders, mut waiting) = unbounded_channel::<Order>();
+        let executor = Arc::clone(&options.executor);
+        // One after the other: a round of the classic schedule goes on from the one before.
+        tokio::spawn(async move {
+            while let Some(order) = waiting.recv().await {
+                if !order.outgoing.is_closed() {
+                    executor.run(Box::new(move || carry_out(order))).await;
+                }
+            }
+        });
+        Ok(Self {
+            architecture: insisted(&options, &dataset)?,
+            pauses: Pauses::new(&options.name),
+            dataset: Some(dataset),
+            known: None,
+            options,
+            sha256,
+            orders,
+        })
+    }
+
+    /// Shakes hands.
+    async fn open(&mut self, channel: Channel) -> Result<(Session, Incoming), WorkerError> {
+        let address = self.options.coordinator.clone();
         let (outgoing, stream) = unbounded_channel();
         send(
             &outgoing,
             worker_message::Kind::Hello(v1::Hello {
                 protocol_version: PROTOCOL_VERSION,
                 software_version: env!("CARGO_PKG_VERSION").to_owned(),
-                name: options.name.clone(),
-                threads: options.threads as u32,
-                dataset_sha256: hash.to_vec(),
-                architecture,
+                name: self.options.name.clone(),
+                threads: self.options.threads as u32,
+                dataset_sha256: self.sha256.to_vec(),
+                architecture: self.architecture.clone(),
                 kernels: lagrange_core::blas::kernels(),
             }),
         );
@@ -249,44 +251,112 @@ impl Session {
             .ok_or(ConversionError::Missing("welcome.spec"))
             .and_then(RunSpec::try_from)
             .map_err(|error| protocol_error(&address, error))?;
-        spec.task.check_labels("training", &dataset.train.labels)?;
-        spec.task.check_labels("test", &dataset.test.labels)?;
-        let network = spec.resolve()?;
-        let store = ShardStore::new(options.source.clone(), dataset, hash, &spec)?;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map_err(|error| WorkerError::Threads {
-                threads: options.threads,
-                cause: error.to_string(),
-            })?;
+        let compute = self.compute(&welcome.run, spec).await?;
+        let architecture = compute.network().describe();
+        tracing::info!(run = %welcome.run, worker = welcome.worker_id, network = %architecture, "joined");
         send(
             &outgoing,
-            worker_message::Kind::Ready(v1::Ready {
-                architecture: network.describe(),
-            }),
+            worker_message::Kind::Ready(v1::Ready { architecture }),
         );
-        tracing::info!(run = %welcome.run, worker = welcome.worker_id, network = %network.describe(), "joined");
-        let session = Self {
+        let session = Session {
             address,
             run: welcome.run,
-            compute: Arc::new(Compute::new(spec, network, store)),
-            pool: Arc::new(pool),
+            lease: Duration::from_millis(welcome.lease_ms.max(1).into()),
+            compute,
+            orders: self.orders.clone(),
             outgoing,
         };
         Ok((session, incoming))
     }
 
-    fn send(&self, kind: worker_message::Kind) {
-        send(&self.outgoing, kind);
+    /// What computes for `run`: with the shards held already if it is the run worked for last.
+    async fn compute(&mut self, run: &str, spec: RunSpec) -> Result<Arc<Compute>, WorkerError> {
+        if let Some((known, known_spec, compute)) = &self.known
+            && (known.as_str(), known_spec) == (run, &spec)
+        {
+            compute.forget_states();
+            return Ok(Arc::clone(compute));
+        }
+        let dataset = match self.dataset.take() {
+            Some(dataset) => dataset,
+            None => load(self.options.source.clone()).await?.0,
+        };
+        spec.task.check_labels("training", &dataset.train.labels)?;
+        spec.task.check_labels("test", &dataset.test.labels)?;
+        let network = spec.resolve()?;
+        let source = self.options.source.clone();
+        let store = ShardStore::new(source, dataset, self.sha256, &spec)?;
+        let compute = Arc::new(Compute::new(spec.clone(), network, store));
+        self.known = Some((run.to_owned(), spec, Arc::clone(&compute)));
+        Ok(compute)
     }
+}
 
-    /// Takes work until the run is over.
-    async fn serve(&self, mut incoming: Incoming) -> Result<(), WorkerError> {
+async fn load(source: DataSource) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
+    tokio::task::spawn_blocking(move || source.load())
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// Computes, and sends what comes of it.
+fn carry_out(order: Order) {
+    let Order {
+        work,
+        compute,
+        outgoing,
+    } = order;
+    let begin = std::time::Instant::now();
+    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compute.answer(&work)));
+    tracing::debug!(job = ?work.header.job, shards = work.header.shards.len(), seconds = begin.elapsed().as_secs_f64(), "computed");
+    let message = match attempt {
+        Ok(Ok(_)) if work.header.replay => return,
+        Ok(Ok(answer)) => return send_answer(&outgoing, answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it panicked; please report this".to_owned(),
+    };
+    send(
+        &outgoing,
+        worker_message::Kind::Failure(v1::Failure {
+            run: work.header.run,
+            round: work.header.round,
+            attempt: work.header.attempt,
+            message,
+        }),
+    );
+}
+
+/// An open stream and what is needed to answer on it.
+struct Session {
+    address: String,
+    run: String,
+    lease: Duration,
+    compute: Arc<Compute>,
+    orders: UnboundedSender<Order>,
+    outgoing: UnboundedSender<v1::WorkerMessage>,
+}
+
+impl Session {
+    /// Takes work until the run is over, or until `stop` comes and all is answered.
+    async fn serve(self, mut incoming: Incoming, stop: &mut Stop<'_>) -> Result<(), WorkerError> {
         let mut assembler = Assembler::default();
+        let mut heartbeat = tokio::time::interval(self.lease / HEARTBEATS);
+        let mut drained: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(std::future::pending());
         loop {
-            let complete = match next(&mut incoming).await? {
+            let message = tokio::select! {
+                message = next(&mut incoming) => message?,
+                _ = heartbeat.tick() => {
+                    send(&self.outgoing, worker_message::Kind::Heartbeat(v1::Heartbeat {}));
+                    continue;
+                }
+                () = stop.wait() => {
+                    send(&self.outgoing, worker_message::Kind::Leaving(v1::Leaving {}));
+                    drained = Box::pin(tokio::time::sleep(DRAIN));
+                    continue;
+                }
+                () = &mut drained => return Ok(()),
+            };
+            let complete = match message {
                 Some(coordinator_message::Kind::Work(work)) => self.begin(&mut assembler, work)?,
                 Some(coordinator_message::Kind::Chunk(chunk)) => assembler.chunk(&chunk),
                 Some(coordinator_message::Kind::Finish(finish)) => {
@@ -298,7 +368,12 @@ impl Session {
             };
             let complete = complete.map_err(|error| protocol_error(&self.address, error))?;
             if let Some((header, payload)) = complete {
-                self.compute(Work { header, payload });
+                // The receiving task lives as long as the worker.
+                let _ = self.orders.send(Order {
+                    work: Work { header, payload },
+                    compute: Arc::clone(&self.compute),
+                    outgoing: self.outgoing.clone(),
+                });
             }
         }
     }
@@ -314,32 +389,6 @@ impl Session {
         let shape = self.compute.shape(header.job).map_err(fault)?;
         let expected = shape.work_floats(header.shards.len());
         Ok(assembler.begin(header, expected))
-    }
-
-    /// Computes on the pool, never on the async runtime, and sends what comes of it.
-    fn compute(&self, work: Work) {
-        let compute = Arc::clone(&self.compute);
-        let outgoing = self.outgoing.clone();
-        self.pool.spawn(move || {
-            let begin = Instant::now();
-            let attempt =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compute.answer(&work)));
-            tracing::debug!(job = ?work.header.job, shards = work.header.shards.len(), seconds = begin.elapsed().as_secs_f64(), "computed");
-            let message = match attempt {
-                Ok(Ok(answer)) => return send_answer(&outgoing, answer),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "it panicked; please report this".to_owned(),
-            };
-            send(
-                &outgoing,
-                worker_message::Kind::Failure(v1::Failure {
-                    run: work.header.run,
-                    round: work.header.round,
-                    attempt: work.header.attempt,
-                    message,
-                }),
-            );
-        });
     }
 }
 

@@ -307,10 +307,16 @@ impl Plan {
         self.partition.shards() as u32
     }
 
-    /// Whether workers hold state from round to round, so that shards cannot move to others.
+    /// Whether workers hold state from round to round.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
         matches!(&self.steps, Steps::Classic(steps) if steps.is_stateful())
+    }
+
+    /// Whether `job` goes on from what earlier rounds left on the workers.
+    #[must_use]
+    pub fn is_stateful_job(&self, job: Job) -> bool {
+        self.is_stateful() && matches!(job, Job::Sweep(_))
     }
 
     /// Steps of the whole run.

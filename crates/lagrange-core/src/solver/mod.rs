@@ -51,7 +51,7 @@ pub struct Solution {
 }
 
 /// A way to solve a stage's equations.
-pub trait WeightSolver: std::fmt::Debug + Send {
+pub trait WeightSolver: std::fmt::Debug + Send + Sync {
     /// The weights that solve `equations` of stage `stage` best. Never NaN: a system of less than full rank has its solution of least norm.
     ///
     /// # Errors

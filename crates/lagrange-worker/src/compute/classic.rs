@@ -63,7 +63,9 @@ impl Compute {
         samples: usize,
     ) -> Result<ShardState, StateLost> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = states.remove(&index);
+        // A first round begins anew, whatever is left here of an earlier attempt.
+        let first = (round.step, round.stage) == (0, 0);
+        let held = states.remove(&index).filter(|_| !first);
         drop(states);
         let mut state = held.unwrap_or_else(|| ShardState::new(&self.network, samples));
         if !params.is_stateless() {

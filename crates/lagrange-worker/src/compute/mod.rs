@@ -96,6 +96,18 @@ impl Compute {
         }
     }
 
+    /// The run's network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Forgets z and a of the classic schedule: a coordinator met again has them done over.
+    pub fn forget_states(&self) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.clear();
+    }
+
     /// The sizes of `job`'s messages.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::{HiddenStep, Metric, UpdateParams};
 use crate::blas;
 use crate::equations::{EquationLayout, average_triangle};
+use crate::finite::all_finite;
 use crate::network::Network;
 use crate::solver::{GramSolver, SolveError, gram_norm, trust_region_scale};
 use crate::weights::Weights;
@@ -201,7 +202,7 @@ impl StageState {
             let kept = params.gram_decay.min(seen / (seen + 1.0));
             self.refreshes = self.refreshes.saturating_add(1);
             let packed = layout.triangle(index, sums);
-            if !packed.iter().all(|value| value.is_finite()) {
+            if !all_finite(packed) {
                 return Err(SolveError::NotFinite {
                     stage: index,
                     quantity: "Gram sums",

@@ -3,11 +3,11 @@
 mod binary;
 
 use binary::lagrange;
-use lagrange_coordinator::{Plan, Rules, ServeOptions, serve};
+use lagrange_coordinator::{Identity, Plan, Rules, ServeOptions, Training, serve};
 use lagrange_data::Partition;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
-use lagrange_protocol::v1::training_server::{Training, TrainingServer};
+use lagrange_protocol::v1::training_server::{Training as Service, TrainingServer};
 use lagrange_protocol::v1::{self, worker_message::Kind};
 use lagrange_tests::{bars, small_config, write_idx};
 use std::net::SocketAddr;
@@ -21,20 +21,19 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let run = small_config(4)
         .plan(dataset.side(), dataset.train.labels.len())
         .expect("plan");
-    let spec = run.spec.clone();
     let partition = Partition::new(&dataset, 4, 0, None).expect("partition");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address");
     let (observer, _) = std::sync::mpsc::channel();
     let options = ServeOptions {
-        run: "test".to_owned(),
-        rules: Rules::default(),
         dataset_sha256: dataset.sha256(),
+        checkpoints: None,
         observer,
         own_thread: true,
     };
     let plan = Plan::new(run, partition).expect("plan");
-    tokio::spawn(serve(listener, plan, spec, options, std::future::pending()));
+    let training = Training::new(Identity::default(), plan, Rules::default());
+    tokio::spawn(serve(listener, training, options, std::future::pending()));
     (address, dataset.sha256())
 }
 
@@ -140,7 +139,7 @@ async fn a_reply_that_nobody_asked_for_ends_the_connection() {
 struct Later;
 
 #[tonic::async_trait]
-impl Training for Later {
+impl Service for Later {
     type JoinStream =
         std::pin::Pin<Box<dyn Stream<Item = Result<v1::CoordinatorMessage, Status>> + Send>>;
 

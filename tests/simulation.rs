@@ -50,6 +50,7 @@ fn faults(seed: u64) -> Faults {
         join: 6,
         duplicate: 20,
         garbage: seed as u32 % 2,
+        crash: seed as u32 % 5 * 2,
     }
 }
 
@@ -58,7 +59,7 @@ fn total(counts: &[Counts], of: fn(&Counts) -> u32) -> u32 {
 }
 
 #[test]
-fn deaths_freezes_slowness_joins_and_duplicates_change_nothing() {
+fn deaths_freezes_slowness_joins_duplicates_and_restarts_change_nothing() {
     let dataset = Arc::new(bars(150, 40));
     // Five shards: the tree has a lone branch.
     let config = small_config(5);
@@ -79,6 +80,7 @@ fn deaths_freezes_slowness_joins_and_duplicates_change_nothing() {
         ("expelled", |c| c.expelled),
         ("released", |c| c.released),
         ("repeated", |c| c.repeated),
+        ("crashes", |c| c.crashes),
     ] {
         let count = total(&counts, of);
         println!("{SEEDS} seeds: {count} {name}");
@@ -133,7 +135,7 @@ fn a_slow_answer_is_computed_elsewhere_too() {
 
 #[test]
 fn too_few_workers_end_a_run_with_their_number() {
-    use lagrange_coordinator::{Event, Plan, Rules, Training, TrainingError};
+    use lagrange_coordinator::{Event, Identity, Plan, Rules, Training, TrainingError};
     let dataset = bars(150, 40);
     let run = small_config(5).plan(dataset.side(), 150).expect("plan");
     let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
@@ -143,7 +145,7 @@ fn too_few_workers_end_a_run_with_their_number() {
         ..Rules::default()
     };
     let mut training = Training::new(
-        "r".to_owned(),
+        Identity::default(),
         Plan::new(run, partition).expect("plan"),
         rules,
     );
@@ -347,15 +349,15 @@ fn multipliers_are_zero_only_when_switched_off() {
 
 #[test]
 fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
-    use lagrange_coordinator::{Command, Event, Plan, Rules, Training};
+    use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, Training};
     let dataset = bars(150, 40);
     let run = small_config(5)
         .plan(dataset.side(), dataset.train.labels.len())
         .expect("plan");
     let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
-    let training = |name: &str| {
+    let training = || {
         let plan = Plan::new(run.clone(), partition).expect("plan");
-        Training::new(name.to_owned(), plan, Rules::default())
+        Training::new(Identity::default(), plan, Rules::default())
     };
     let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
     let now = std::time::Duration::ZERO;
@@ -368,12 +370,12 @@ fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
         reason: "killed".to_owned(),
     };
 
-    let mut first = training("a");
+    let mut first = training();
     first.handle(now, joined());
     assert!(!ended(&first.handle(now, Event::Interrupted)));
     assert!(ended(&first.handle(now, lost())));
 
-    let mut second = training("b");
+    let mut second = training();
     second.handle(now, joined());
     assert!(!ended(&second.handle(now, lost())));
     assert!(ended(&second.handle(now, Event::Interrupted)));

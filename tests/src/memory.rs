@@ -3,7 +3,8 @@
 
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{
-    Command, Event, Outcome, Plan, Rules, Training, TrainingError, WorkerId,
+    Command, Event, Identity, Outcome, Plan, Rules, RunPlan, Snapshot, Training, TrainingError,
+    WorkerId,
 };
 use lagrange_data::{Dataset, Partition};
 use lagrange_protocol::{Reply, RunSpec, Work};
@@ -30,6 +31,8 @@ pub struct Faults {
     pub duplicate: u32,
     /// A reply holds values that are no numbers.
     pub garbage: u32,
+    /// The coordinator dies, in tenths of a percent per event, and is started again from what it had written down.
+    pub crash: u32,
 }
 
 /// What went wrong in a run.
@@ -45,6 +48,8 @@ pub struct Counts {
     pub repeated: u32,
     /// Rounds of the past done over.
     pub replayed: u32,
+    /// Deaths of the coordinator.
+    pub crashes: u32,
 }
 
 /// A run and what went wrong in it.
@@ -82,7 +87,14 @@ struct Cluster<'a, R> {
     faults: Faults,
     random: R,
     training: Training,
+    run: RunPlan,
+    partition: Partition,
+    rules: Rules,
+    /// The last checkpoint.
+    disk: Option<Vec<u8>>,
     now: Duration,
+    /// When the coordinator was started last.
+    begin: Duration,
     queue: BTreeMap<(Duration, u64), Item>,
     number: u64,
     workers: BTreeMap<WorkerId, Worker>,
@@ -109,10 +121,10 @@ pub fn run(
     let spec = run.spec.clone();
     let partition =
         Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("partition");
-    let plan = Plan::new(run, partition).expect("plan");
     let rules = Rules {
         workers: workers as usize,
         lease: LEASE,
+        checkpoint_steps: 1 + seed % 4,
         ..Rules::default()
     };
     let mut cluster = Cluster {
@@ -121,7 +133,12 @@ pub fn run(
         faults,
         random: lagrange_core::random::stream(seed, lagrange_core::random::Purpose::Rows, 99, 0),
         shared: None,
-        training: Training::new("simulated".to_owned(), plan, rules),
+        training: begin(&run, partition, rules, None),
+        run,
+        partition,
+        rules,
+        disk: None,
+        begin: Duration::ZERO,
         now: Duration::ZERO,
         queue: BTreeMap::new(),
         number: 0,
@@ -141,10 +158,34 @@ pub fn run(
     }
 }
 
+/// A coordinator's state when it starts: that of its last checkpoint.
+fn begin(run: &RunPlan, partition: Partition, rules: Rules, disk: Option<&[u8]>) -> Training {
+    match disk {
+        Some(bytes) => {
+            let snapshot = Snapshot::from_bytes(bytes).expect("a sound checkpoint");
+            Training::resume(&snapshot, run.clone(), partition, rules).expect("resumes")
+        }
+        None => {
+            let identity = Identity {
+                run: "simulated".to_owned(),
+                ..Identity::default()
+            };
+            Training::new(
+                identity,
+                Plan::new(run.clone(), partition).expect("plan"),
+                rules,
+            )
+        }
+    }
+}
+
 impl<R: Rng> Cluster<'_, R> {
     fn run(&mut self) -> Result<Box<Outcome>, TrainingError> {
         loop {
-            let deadline = self.training.deadline();
+            if self.random.random_range(0..1000) < self.faults.crash {
+                self.crash();
+            }
+            let deadline = self.begin + self.training.deadline();
             let event = match self.queue.first_key_value() {
                 Some((&(time, _), _)) if time <= deadline => self.next(),
                 _ => {
@@ -155,7 +196,7 @@ impl<R: Rng> Cluster<'_, R> {
             let Some(event) = event else {
                 continue;
             };
-            for command in self.training.handle(self.now, event) {
+            for command in self.training.handle(self.now - self.begin, event) {
                 match command {
                     Command::End(result) => return result,
                     command => self.carry_out(command),
@@ -215,6 +256,9 @@ impl<R: Rng> Cluster<'_, R> {
                 self.workers.remove(&worker);
                 self.replace();
             }
+            Command::Checkpoint(snapshot) => {
+                self.disk = Some(snapshot.to_bytes().expect("bytes"));
+            }
             Command::Report(_) | Command::End(_) => {}
         }
     }
@@ -235,9 +279,13 @@ impl<R: Rng> Cluster<'_, R> {
     }
 
     fn join(&mut self, delay: Duration) {
+        let compute = self.calculator();
+        self.join_with(compute, delay);
+    }
+
+    fn join_with(&mut self, compute: Arc<Compute>, delay: Duration) {
         let worker = self.next_worker;
         self.next_worker += 1;
-        let compute = self.calculator();
         self.workers.insert(
             worker,
             Worker {
@@ -342,7 +390,9 @@ impl<R: Rng> Cluster<'_, R> {
         };
         if self.chance(self.faults.garbage) && !reply.payload.is_empty() {
             let place = self.random.random_range(0..reply.payload.len());
-            reply.payload[place] = f32::NAN;
+            // Faulty memory does not err the same way twice.
+            let bits = self.random.random_range(1..1 << 22);
+            reply.payload[place] = f32::from_bits(f32::INFINITY.to_bits() | bits);
         }
         if self.chance(self.faults.duplicate) {
             let reply = reply.clone();
@@ -360,6 +410,22 @@ impl<R: Rng> Cluster<'_, R> {
             self.deliver(Duration::ZERO, Event::Heard { worker });
         }
         self.after(frozen + LEASE / 4, Item::Beat(worker));
+    }
+
+    /// The coordinator dies and starts again. Its workers dial again, and hold what they had.
+    fn crash(&mut self) {
+        self.counts.crashes += 1;
+        self.begin = self.now + Duration::from_millis(500);
+        self.training = begin(&self.run, self.partition, self.rules, self.disk.as_deref());
+        self.queue.clear();
+        for (_, worker) in std::mem::take(&mut self.workers) {
+            worker.compute.forget_states();
+            let delay = Duration::from_millis(self.random.random_range(500..3_000));
+            self.join_with(worker.compute, delay);
+        }
+        while self.workers.len() < self.rules.workers {
+            self.join(Duration::from_secs(1));
+        }
     }
 
     /// Its connection's end is heard of at some time, maybe after replies that it sent before.

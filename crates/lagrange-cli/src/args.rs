@@ -56,6 +56,19 @@ pub enum Command {
     Config(ConfigArgs),
 }
 
+/// Flags that a resumed run has decided already.
+const DECIDED: [&str; 9] = [
+    "preset",
+    "config",
+    "set",
+    "task",
+    "seed",
+    "epochs",
+    "train_limit",
+    "validation",
+    "run_dir",
+];
+
 /// What decides a run, and where its results go.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
@@ -117,7 +130,17 @@ pub struct RuleArgs {
     /// Give a share also to an idle worker once it takes so many times what nine in ten took; 0 for never.
     #[arg(long, value_name = "TIMES", default_value = "3", value_parser = times)]
     pub speculate: f64,
+    /// Seconds between checkpoints; 0 leaves it to --checkpoint-steps.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds_or_none)]
+    pub checkpoint_seconds: Interval,
+    /// Steps between checkpoints; 0 leaves it to --checkpoint-seconds.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub checkpoint_steps: u64,
 }
+
+/// A time between two events, or never.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval(pub Option<Duration>);
 
 impl RuleArgs {
     /// The rules of a run that begins with `workers` workers.
@@ -129,6 +152,8 @@ impl RuleArgs {
             grace: self.grace,
             lease: self.lease,
             speculate: self.speculate,
+            checkpoint_steps: self.checkpoint_steps,
+            checkpoint_interval: self.checkpoint_seconds.0,
             ..Rules::default()
         }
     }
@@ -141,6 +166,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| (0.05..=86_400.0).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "give seconds between 0.05 and 86400".to_owned())
+}
+
+fn seconds_or_none(text: &str) -> Result<Interval, String> {
+    match text.parse::<f64>() {
+        Ok(0.0) => Ok(Interval(None)),
+        _ => seconds(text).map(|interval| Interval(Some(interval))),
+    }
 }
 
 fn times(text: &str) -> Result<f64, String> {
@@ -156,6 +188,9 @@ pub struct TrainArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be another.
+    #[arg(long, value_name = "RUN_FOLDER", conflicts_with_all = DECIDED)]
+    pub resume: Option<PathBuf>,
     /// Its rules.
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -169,7 +204,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Run the workers as tasks of this process.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub in_process: bool,
     /// Address for the local coordinator.
     #[arg(
@@ -187,6 +222,9 @@ pub struct CoordinatorArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be another.
+    #[arg(long, value_name = "RUN_FOLDER", conflicts_with_all = DECIDED)]
+    pub resume: Option<PathBuf>,
     /// Its rules.
     #[command(flatten)]
     pub rules: RuleArgs,

@@ -4,13 +4,16 @@ use crate::config::Config;
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::run_folder::{RunFolder, RunResult};
-use anyhow::{Context as _, Result};
-use lagrange_coordinator::{Observed, Plan, Rules, ServeOptions, Served, serve};
+use anyhow::{Context as _, Result, bail};
+use lagrange_coordinator::{
+    Identity, Observed, Plan, Rules, ServeOptions, Served, Snapshot, Training, hexadecimal, serve,
+};
 use lagrange_data::{Dataset, Outline, Partition};
+use lagrange_protocol::RunSpec;
 use lagrange_worker::{DataSource, Executor, Tcp, Threads, WorkerOptions};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -21,9 +24,10 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub struct Coordinator {
     config: Config,
-    plan: Plan,
-    spec: lagrange_protocol::RunSpec,
+    training: Training,
     dataset_sha256: [u8; 32],
+    /// The folder of a run that is resumed; a new one gets its folder when it begins.
+    folder: Option<RunFolder>,
     options: CoordinatorOptions,
 }
 
@@ -47,16 +51,53 @@ impl Coordinator {
         config.task.check_labels("training", &dataset.train)?;
         config.task.check_labels("test", &dataset.test)?;
         let run = config.plan(dataset.side, dataset.train.len())?;
-        let spec = run.spec.clone();
-        let counts = (dataset.train.len(), dataset.test.len());
-        let partition =
-            Partition::of_counts(counts, spec.shards, spec.validation, spec.train_limit)?;
+        let partition = partition(&run.spec, dataset)?;
         let plan = Plan::new(run, partition)?;
+        let identity = Identity {
+            run: run_name(&config),
+            configuration: config.to_toml()?,
+            dataset_sha256: hexadecimal(&dataset.sha256),
+        };
+        Ok(Self {
+            training: Training::new(identity, plan, options.rules),
+            config,
+            dataset_sha256: dataset.sha256,
+            folder: None,
+            options,
+        })
+    }
+
+    /// Takes up the run of a folder where its last sound checkpoint left it, or from the beginning if there is none.
+    ///
+    /// # Errors
+    /// If the folder's run is complete, under way, or not one of this dataset.
+    pub fn resume(path: &Path, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
+        let (mut folder, config) = RunFolder::reopen(path)?;
+        let found = folder.checkpoints().newest()?;
+        for (path, error) in &found.damaged {
+            eprintln!(
+                "warning: {}: {error}; going back to the one before",
+                path.display()
+            );
+        }
+        let Some((path, snapshot)) = found.snapshot else {
+            folder.keep_metrics(0)?;
+            let mut coordinator = Self::prepare(config, dataset, options)?;
+            coordinator.folder = Some(folder);
+            return Ok(coordinator);
+        };
+        check_identity(&snapshot, &config, dataset)
+            .with_context(|| format!("{}: cannot be resumed", path.display()))?;
+        folder.keep_metrics(snapshot.facts.step)?;
+        let run = config.plan(dataset.side, dataset.train.len())?;
+        let partition = partition(&run.spec, dataset)?;
+        let training = Training::resume(&snapshot, run, partition, options.rules)
+            .with_context(|| path.display().to_string())?;
         Ok(Self {
             config,
-            plan,
-            spec,
+            training,
             dataset_sha256: dataset.sha256,
+            folder: Some(folder),
             options,
         })
     }
@@ -86,23 +127,26 @@ impl Coordinator {
         listener: TcpListener,
         interrupt: impl Future<Output = ()> + Send + 'static,
     ) -> Result<RunResult> {
-        let mut folder = RunFolder::create(self.options.run_dir.as_deref(), &self.config)?;
+        let mut folder = match self.folder {
+            Some(folder) => folder,
+            None => RunFolder::create(self.options.run_dir.as_deref(), &self.config)?,
+        };
+        let checkpoints = folder.checkpoints();
         let (observer, reports) = channel();
-        let mut progress = Progress::new(self.plan.total_steps(), self.options.quiet);
+        let mut progress = Progress::new(self.training.steps(), self.options.quiet);
         let recorder = tokio::task::spawn_blocking(move || {
             record(&mut folder, &mut progress, &reports);
             progress.finish();
             folder
         });
         let options = ServeOptions {
-            run: run_name(&self.config),
-            rules: self.options.rules,
             dataset_sha256: self.dataset_sha256,
+            checkpoints: Some(checkpoints),
             observer,
             own_thread: true,
         };
         let begin = Instant::now();
-        let served = serve(listener, self.plan, self.spec, options, interrupt).await;
+        let served = serve(listener, self.training, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
         finish(
@@ -113,6 +157,31 @@ impl Coordinator {
             seconds,
         )
     }
+}
+
+fn partition(spec: &RunSpec, dataset: &Outline) -> Result<Partition> {
+    let counts = (dataset.train.len(), dataset.test.len());
+    let partition = Partition::of_counts(counts, spec.shards, spec.validation, spec.train_limit)?;
+    Ok(partition)
+}
+
+/// Refuses to take up a run with another configuration or other data, naming what differs.
+fn check_identity(snapshot: &Snapshot, config: &Config, dataset: &Outline) -> Result<()> {
+    let facts = &snapshot.facts;
+    let theirs: Config = toml::from_str(&facts.configuration)
+        .context("its configuration is not one that this release understands")?;
+    if let Some((key, theirs, ours)) = theirs.difference(config) {
+        bail!("it was made with {key} = {theirs}, but the folder's config.toml has {ours}");
+    }
+    let data = hexadecimal(&dataset.sha256);
+    if facts.dataset_sha256 != data {
+        bail!(
+            "it was made on dataset {}, but this is {}: give the same --data-dir, or none",
+            &facts.dataset_sha256[..facts.dataset_sha256.len().min(12)],
+            &data[..12]
+        );
+    }
+    Ok(())
 }
 
 /// A name that no other run of this coordinator's workers has.

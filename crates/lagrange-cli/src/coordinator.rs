@@ -14,7 +14,6 @@ use lagrange_data::Outline;
 /// # Errors
 /// If the run fails.
 pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
-    let config = Config::resolve(&args.run)?;
     let dataset = Outline::load(args.run.data_dir.as_deref())?;
     let options = CoordinatorOptions {
         rules: Rules {
@@ -24,7 +23,10 @@ pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };
-    let coordinator = Coordinator::prepare(config, &dataset, options)?;
+    let coordinator = match &args.resume {
+        Some(folder) => Coordinator::resume(folder, &dataset, options)?,
+        None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
+    };
     let (listener, address) = Coordinator::listen(args.listen).await?;
     if !args.run.quiet {
         eprintln!(

@@ -14,10 +14,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a run of `total` steps; silent if `quiet`.
+    /// For a run that has done some of its steps; silent if `quiet`.
     #[must_use]
-    pub fn new(total: u64, quiet: bool) -> Self {
+    pub fn new((done, total): (u64, u64), quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
+        if done > 0 && !quiet {
+            eprintln!("resuming behind step {done}/{total}");
+        }
         Self {
             bar: (terminal && !quiet).then(|| bar(total)),
             lines: !terminal && !quiet,

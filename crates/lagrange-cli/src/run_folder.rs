@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::model::Model;
 use anyhow::{Context as _, Result, bail};
-use lagrange_coordinator::{Observed, Outcome};
+use lagrange_coordinator::{CheckpointStore, Observed, Outcome};
 use lagrange_data::{Split, Task};
 use serde::Serialize;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{LineWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -50,11 +50,12 @@ pub struct RunResult {
     pub run_dir: PathBuf,
 }
 
-/// An open run folder.
+/// An open run folder. No other process opens it meanwhile.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     metrics: LineWriter<File>,
+    _lock: File,
 }
 
 impl RunFolder {
@@ -76,12 +77,72 @@ impl RunFolder {
         }
         let failed = || format!("--run-dir {}: cannot be written", path.display());
         std::fs::create_dir_all(&path).with_context(failed)?;
-        std::fs::write(&config_path, config.to_toml()?).with_context(failed)?;
+        let lock = lock(&path)?;
+        write_whole(&config_path, config.to_toml()?.as_bytes())?;
         let metrics = File::create(path.join("metrics.jsonl")).with_context(failed)?;
         Ok(Self {
             path,
             metrics: LineWriter::new(metrics),
+            _lock: lock,
         })
+    }
+
+    /// Opens the folder of a run that was stopped or killed, and its configuration.
+    ///
+    /// # Errors
+    /// If it holds no run, or one that is complete or under way.
+    pub fn reopen(path: &Path) -> Result<(Self, Config)> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path.join("config.toml"))
+            .with_context(|| format!("--resume {shown}: there is no run in it"))?;
+        let lock = lock(path)?;
+        if let Ok(result) = std::fs::read(path.join("result.json")) {
+            let result: serde_json::Value = serde_json::from_slice(&result).unwrap_or_default();
+            if result["interrupted"] == serde_json::Value::Bool(false) {
+                bail!("--resume {shown}: this run is complete; its result is in result.json");
+            }
+        }
+        let config: Config = toml::from_str(&text)
+            .with_context(|| format!("{shown}/config.toml: not a configuration"))?;
+        let metrics = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path.join("metrics.jsonl"))
+            .with_context(|| format!("{shown}/metrics.jsonl: cannot be written"))?;
+        let folder = Self {
+            path: path.to_owned(),
+            metrics: LineWriter::new(metrics),
+            _lock: lock,
+        };
+        Ok((folder, config))
+    }
+
+    /// Keeps the metrics up to the step that a resumed run goes on from: what came after will come again.
+    ///
+    /// # Errors
+    /// If they cannot be rewritten.
+    pub fn keep_metrics(&mut self, step: u64) -> Result<()> {
+        let path = self.path.join("metrics.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut kept = 0;
+        let mut end = 0;
+        for line in text.split_inclusive('\n') {
+            end += line.len();
+            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            if value["event"] == "step" && value["step"].as_u64().is_some_and(|s| s <= step) {
+                kept = end;
+            }
+        }
+        write_whole(&path, &text.as_bytes()[..kept])?;
+        let metrics = std::fs::OpenOptions::new().append(true).open(&path);
+        self.metrics = LineWriter::new(metrics.with_context(|| path.display().to_string())?);
+        Ok(())
+    }
+
+    /// Where the run's checkpoints lie.
+    #[must_use]
+    pub fn checkpoints(&self) -> CheckpointStore {
+        CheckpointStore::new(self.path.join("checkpoints"))
     }
 
     /// The folder.
@@ -108,7 +169,11 @@ impl RunFolder {
         write_whole(&self.path.join("model.safetensors"), &model.to_bytes()?)?;
         let mut text = serde_json::to_vec_pretty(result)?;
         text.push(b'\n');
-        write_whole(&self.path.join("result.json"), &text)
+        write_whole(&self.path.join("result.json"), &text)?;
+        if !result.interrupted {
+            self.checkpoints().clear();
+        }
+        Ok(())
     }
 }
 
@@ -149,6 +214,21 @@ fn default_path(config: &Config) -> PathBuf {
         .chain(numbered)
         .find(|path| !path.exists())
         .unwrap_or_else(|| base.join(&name))
+}
+
+/// Keeps other processes out of a run folder, for as long as this one lives.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let failed = || format!("{}: cannot be written", path.display());
+    let file = File::create(&path).with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "{}: another lagrange process is at work in it",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(failed),
+    }
 }
 
 /// A reader sees the old file or the new one, never a part: write beside it, then rename.

@@ -20,7 +20,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 /// If the run fails.
 pub async fn run(args: &TrainArgs) -> Result<RunResult> {
-    let config = Config::resolve(&args.run)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = args.workers.map_or(cores, usize::from);
     check_workers(workers)?;
@@ -39,7 +38,7 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
     if args.in_process {
         let dataset = Arc::new(Dataset::load(data_dir)?);
         return run_in_process(
-            config,
+            Config::resolve(&args.run)?,
             dataset,
             threads,
             options,
@@ -48,7 +47,11 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
         )
         .await;
     }
-    let coordinator = Coordinator::prepare(config, &Outline::load(data_dir)?, options)?;
+    let dataset = Outline::load(data_dir)?;
+    let coordinator = match &args.resume {
+        Some(folder) => Coordinator::resume(folder, &dataset, options)?,
+        None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
+    };
     let (listener, address) = Coordinator::listen(args.listen).await?;
     let command = WorkerCommand::new(address, threads, data_dir)?;
     let mut children = Children::start(command, workers, args.restarts)?;

@@ -26,6 +26,11 @@ impl Balance {
         self.factor
     }
 
+    /// Goes on from a checkpoint's factor.
+    pub(crate) fn set_factor(&mut self, factor: f32) {
+        self.factor = factor;
+    }
+
     /// Takes a step's residuals: a large primal one asks for a larger penalty, a large dual one for a smaller.
     pub(crate) fn absorb(&mut self, primal: f64, dual: f64) {
         if self.ratio <= 0.0 {

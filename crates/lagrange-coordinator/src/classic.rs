@@ -110,6 +110,27 @@ impl ClassicSteps {
         self.plan.sweep.penalty_factor(step)
     }
 
+    /// Whether no step is half done.
+    pub(crate) fn is_between_steps(&self) -> bool {
+        self.stage == 0 && self.scalars.is_empty()
+    }
+
+    /// The update that has a memory, if this one has.
+    pub(crate) fn update(&self) -> Option<&WeightUpdate> {
+        match &self.update {
+            Update::Solve(_) => None,
+            Update::Step(update) => Some(update),
+        }
+    }
+
+    /// [`ClassicSteps::update`], to change.
+    pub(crate) fn update_mut(&mut self) -> Option<&mut WeightUpdate> {
+        match &mut self.update {
+            Update::Solve(_) => None,
+            Update::Step(update) => Some(update),
+        }
+    }
+
     /// Whether `round` gives residuals.
     pub(crate) fn moves_outputs(&self, round: SweepRound) -> bool {
         round.moves_outputs(self.plan.sweep.order, self.network.len())

@@ -1,5 +1,6 @@
 //! The thread that drives the state machine: it has the clock, and it does the solves, away from the async runtime.
 
+use crate::checkpoint::Snapshot;
 use crate::plan::Outcome;
 use crate::report::Report;
 use crate::service::Connections;
@@ -33,6 +34,8 @@ pub struct Observed {
 /// The driver's surroundings.
 pub(crate) struct Driver {
     pub(crate) training: Training,
+    /// Takes checkpoints, if they are to be written.
+    pub(crate) checkpoints: Option<Sender<Box<Snapshot>>>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Sender<Observed>,
@@ -124,6 +127,12 @@ impl Driver {
                     work_seconds: spent.working.as_secs_f64(),
                     report,
                 });
+            }
+            Command::Checkpoint(snapshot) => {
+                if let Some(checkpoints) = &self.checkpoints {
+                    // Its writer says what went wrong.
+                    let _ = checkpoints.send(snapshot);
+                }
             }
             Command::End(result) => return Some(result),
         }

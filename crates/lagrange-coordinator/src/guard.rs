@@ -23,7 +23,10 @@ pub(crate) struct Point {
 }
 
 /// A point, the mean loss on the way to it, and the steps completed.
-type Remembered = (f64, u64, Box<Point>);
+pub(crate) type Remembered = (f64, u64, Box<Point>);
+
+/// The sum of the window's losses and their number, the first loss, and the returns so far.
+pub(crate) type Counts = (f64, u32, Option<f64>, u32);
 
 /// Watches the loss of a run.
 #[derive(Debug, Default)]
@@ -101,6 +104,38 @@ impl Guard {
         match &self.best {
             Some((_, step, point)) if self.returns <= MOST_RETURNS => Some((point, *step, factor)),
             _ => None,
+        }
+    }
+
+    /// Its numbers, for a checkpoint.
+    pub(crate) fn counts(&self) -> Counts {
+        (self.sum, self.count, self.first, self.returns)
+    }
+
+    /// Mean loss and step of the best point and of the candidate.
+    pub(crate) fn losses(&self) -> [Option<(f64, u64)>; 2] {
+        [&self.best, &self.candidate].map(|point| point.as_ref().map(|p| (p.0, p.1)))
+    }
+
+    /// The points remembered, by name.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (&'static str, &Point)> {
+        let best = self.best.iter().map(|point| ("best", &*point.2));
+        best.chain(self.candidate.iter().map(|point| ("candidate", &*point.2)))
+    }
+
+    /// A guard with the numbers and points of a checkpoint.
+    pub(crate) fn restored(
+        (sum, count, first, returns): Counts,
+        best: Option<Remembered>,
+        candidate: Option<Remembered>,
+    ) -> Self {
+        Self {
+            sum,
+            count,
+            first,
+            best,
+            candidate,
+            returns,
         }
     }
 

@@ -4,6 +4,7 @@
 //! round; [`serve`] runs both behind a thin gRPC shell.
 
 mod balance;
+mod checkpoint;
 mod classic;
 mod driver;
 mod guard;
@@ -21,10 +22,11 @@ mod service;
 mod start;
 mod training;
 
+pub use checkpoint::{CheckpointError, CheckpointStore, Facts, Found, Snapshot};
 pub use classic::{ClassicPlan, ClassicUpdate};
 pub use driver::Observed;
 pub use membership::{Membership, WorkerId};
-pub use multipliers::{Multipliers, sha256_of};
+pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan};
 pub use report::{Evaluation, Report, StepReport};
 pub use round::{Receipt, Round, RoundTotal};
@@ -32,4 +34,4 @@ pub use rules::Rules;
 pub use run_plan::{PlanError, RunPlan};
 pub use serve::{ServeError, ServeOptions, Served, serve, serve_on};
 pub use start::StartKind;
-pub use training::{Command, Event, Training, TrainingError};
+pub use training::{Command, Event, Identity, Training, TrainingError};

@@ -38,6 +38,27 @@ impl Multipliers {
         }
     }
 
+    /// All multipliers, shard by shard.
+    #[must_use]
+    pub fn flat(&self) -> Vec<f32> {
+        self.shards.concat()
+    }
+
+    /// Sets all multipliers, shard by shard; tells whether there were as many as needed.
+    #[must_use]
+    pub fn set_flat(&mut self, values: &[f32]) -> bool {
+        if values.len() != self.shards.iter().map(Vec::len).sum::<usize>() {
+            return false;
+        }
+        let mut rest = values;
+        for shard in &mut self.shards {
+            let (own, behind) = rest.split_at(shard.len());
+            shard.copy_from_slice(own);
+            rest = behind;
+        }
+        true
+    }
+
     /// SHA-256 of all multipliers, shard by shard, as little-endian f32, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> String {
@@ -52,10 +73,13 @@ pub fn sha256_of<'a>(values: impl Iterator<Item = &'a f32>) -> String {
     for value in values {
         hash.update(value.to_le_bytes());
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(&hash.finalize())
+}
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -70,6 +94,9 @@ mod tests {
         assert_eq!(multipliers.gather(1, &[0, 1]), [3.0, 4.0, 1.0, 2.0]);
         assert_eq!(multipliers.gather(0, &[2]), [0.0, 0.0]);
         assert_ne!(multipliers.sha256(), before);
+        let mut copy = Multipliers::zeros([3, 2].into_iter(), 2);
+        assert!(copy.set_flat(&multipliers.flat()) && !copy.set_flat(&[1.0]));
+        assert_eq!(copy, multipliers);
     }
 
     #[test]

@@ -151,7 +151,6 @@ pub struct Evaluation {
     /// Steps completed when it was taken.
     pub step: u64,
     /// The split.
-    #[serde(serialize_with = "split_name")]
     pub split: Split,
     /// Samples evaluated.
     pub samples: u64,
@@ -161,12 +160,4 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Mean loss per sample.
     pub loss: f64,
-}
-
-fn split_name<S: serde::Serializer>(split: &Split, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match split {
-        Split::Train => "train",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    })
 }

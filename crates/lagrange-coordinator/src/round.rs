@@ -99,6 +99,8 @@ impl Round {
         let mut shards: Vec<u32> = lost.flat_map(|assignment| assignment.shards).collect();
         shards.retain(|shard| !self.outstanding.iter().any(|a| a.shards.contains(shard)));
         shards.sort_unstable();
+        // One worker may have the same shards twice: as its own, and because somebody else's answer was late.
+        shards.dedup();
         shards
     }
 
@@ -297,6 +299,7 @@ mod tests {
         round.assign(3, vec![0, 1], Duration::ZERO);
         assert_eq!(round.take_back(1), [0u32; 0]);
         assert_eq!(round.take_back(3), [0, 1]);
+        round.assign(2, vec![2, 3], Duration::ZERO);
         assert_eq!(round.take_back(2), [2, 3]);
         assert!(!round.owes(2));
     }

@@ -1,15 +1,15 @@
 //! A whole coordinator: the service on a listener, the driver on a thread, until the run ends.
 
+use crate::checkpoint::CheckpointStore;
 use crate::driver::{Driver, Observed};
-use crate::plan::{Outcome, Plan};
-use crate::rules::Rules;
+use crate::plan::Outcome;
 use crate::service::{Connections, Service};
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
     FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_server::TrainingServer;
-use lagrange_protocol::{Expected, Ledger, RunSpec};
+use lagrange_protocol::{Expected, Ledger};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -30,12 +30,10 @@ const GOODBYE: Duration = Duration::from_secs(3);
 /// What a coordinator needs beside its plan.
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// Name of the run.
-    pub run: String,
-    /// Towards its workers.
-    pub rules: Rules,
     /// SHA-256 of the dataset.
     pub dataset_sha256: [u8; 32],
+    /// Where checkpoints are written, if anywhere.
+    pub checkpoints: Option<CheckpointStore>,
     /// Where reports go.
     pub observer: Sender<Observed>,
     /// Whether solves get a thread of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
@@ -67,19 +65,18 @@ pub enum ServeError {
     DriverDied,
 }
 
-/// Serves `plan` on `listener` until it ends. `interrupt` asks for an early end with what there is.
+/// Serves `training` on `listener` until it ends. `interrupt` asks for an early end with what there is.
 ///
 /// # Errors
 /// [`ServeError`]
 pub async fn serve(
     listener: TcpListener,
-    plan: Plan,
-    spec: RunSpec,
+    training: Training,
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    serve_on(incoming, plan, spec, options, interrupt).await
+    serve_on(incoming, training, options, interrupt).await
 }
 
 /// [`serve`] on connections of any kind.
@@ -88,8 +85,7 @@ pub async fn serve(
 /// [`ServeError`]
 pub async fn serve_on<I>(
     incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
-    plan: Plan,
-    spec: RunSpec,
+    training: Training,
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError>
@@ -102,18 +98,26 @@ where
     let service = Service {
         expected: Expected {
             dataset_sha256: options.dataset_sha256,
-            architecture: plan.network().describe(),
+            architecture: training.network().describe(),
         },
-        run: options.run.clone(),
-        spec,
+        run: training.run().to_owned(),
+        spec: training.spec().clone(),
         connections: Arc::clone(&connections),
         ledger: Arc::clone(&ledger),
         events: events.clone(),
         next_worker: AtomicU64::new(1),
-        lease: options.rules.lease,
+        lease: training.lease(),
+    };
+    let (checkpoints, writer) = match options.checkpoints {
+        Some(store) => {
+            let (sender, writer) = store.writer().map_err(|_| ServeError::DriverDied)?;
+            (Some(sender), Some(writer))
+        }
+        None => (None, None),
     };
     let driver = Driver {
-        training: Training::new(options.run, plan, options.rules),
+        training,
+        checkpoints,
         connections: Arc::clone(&connections),
         ledger: Arc::clone(&ledger),
         observer: options.observer,
@@ -138,6 +142,10 @@ where
         Ok(Ok(served)) => served?,
         Ok(Err(_)) => {}
         Err(_) => abort.abort(),
+    }
+    if let Some(writer) = writer {
+        // The driver is gone, and with it the last sender.
+        let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
     let outcome = *result??;
     Ok(Served {

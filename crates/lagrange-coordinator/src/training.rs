@@ -9,8 +9,13 @@
 //! Time is an argument: `now` is any monotonic time since the run's beginning. [`Training::deadline`] says when it must be called again if
 //! nothing happens until then.
 
+mod checkpoints;
 mod hand_out;
 
+pub use self::checkpoints::Identity;
+
+use self::checkpoints::Last;
+use crate::checkpoint::Snapshot;
 use crate::history::PastRound;
 use crate::membership::{Membership, WorkerId};
 use crate::pace::Pace;
@@ -100,6 +105,8 @@ pub enum Command {
     },
     /// Tell the user.
     Report(Report),
+    /// Write the run's state down.
+    Checkpoint(Box<Snapshot>),
     /// The run is over.
     End(Result<Box<Outcome>, TrainingError>),
 }
@@ -166,7 +173,7 @@ const MOST_DOUBTS: u32 = 8;
 /// A run and its workers.
 #[derive(Debug)]
 pub struct Training {
-    run: String,
+    identity: Identity,
     plan: Plan,
     rules: Rules,
     members: Membership,
@@ -186,17 +193,18 @@ pub struct Training {
     failed_round: Option<u64>,
     /// Replies of this round that hold what are no numbers.
     doubted: Vec<Doubt>,
+    last: Last,
     last_loss: String,
     ended: bool,
 }
 
 impl Training {
-    /// A run named `run` by `rules`, which begins to wait for its workers at time zero.
+    /// A run by `rules`, which begins to wait for its workers at time zero.
     #[must_use]
-    pub fn new(run: String, plan: Plan, rules: Rules) -> Self {
+    pub fn new(identity: Identity, plan: Plan, rules: Rules) -> Self {
         let shards = plan.shards() as usize;
         Self {
-            run,
+            identity,
             plan,
             rules,
             members: Membership::default(),
@@ -211,6 +219,7 @@ impl Training {
             holders: vec![None; shards],
             failed_round: None,
             doubted: Vec::new(),
+            last: Last::default(),
             last_loss: String::new(),
             ended: false,
         }
@@ -296,7 +305,7 @@ impl Training {
         commands: &mut Vec<Command>,
     ) -> Result<(), TrainingError> {
         self.members.hear(worker, self.now);
-        let current = (self.run.as_str(), self.round_number);
+        let current = (self.identity.run.as_str(), self.round_number);
         if (reply.header.run.as_str(), reply.header.round) != current {
             return Ok(());
         }
@@ -515,6 +524,7 @@ impl Training {
         if !self.started {
             return Err(TrainingError::InterruptedEarly);
         }
+        self.checkpoint(commands);
         self.plan.interrupt();
         if self.members.is_empty() {
             self.end_with_what_there_is(commands);
@@ -535,6 +545,7 @@ impl Training {
         {
             let report = self.plan.absorb(job, &total)?;
             commands.extend(report.map(Command::Report));
+            self.checkpoint_if_due(commands);
         }
         self.next_round(commands)
     }

@@ -4,9 +4,11 @@
 //! sorted by label is spread evenly.
 
 use crate::{Dataset, LabelledSet};
+use serde::{Deserialize, Serialize};
 
 /// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Samples that weights are fitted to.
     Train,

@@ -37,7 +37,7 @@ pub const PRESETS: [(&str, &str); 13] = [
 ];
 
 /// Environment variables that are no configuration keys: flags of one command or other.
-const OTHER_VARIABLES: [&str; 7] = [
+const OTHER_VARIABLES: [&str; 11] = [
     "LAGRANGE_WORKERS",
     "LAGRANGE_THREADS",
     "LAGRANGE_DATA_DIR",
@@ -45,6 +45,10 @@ const OTHER_VARIABLES: [&str; 7] = [
     "LAGRANGE_LISTEN",
     "LAGRANGE_CONNECT",
     "LAGRANGE_LOG",
+    "LAGRANGE_LEASE",
+    "LAGRANGE_MIN_WORKERS",
+    "LAGRANGE_GRACE",
+    "LAGRANGE_CONNECT_TIMEOUT",
 ];
 
 /// Whether an environment variable is a configuration key.

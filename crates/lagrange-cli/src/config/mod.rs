@@ -42,6 +42,28 @@ pub struct Config {
     pub classic: ClassicConfig,
 }
 
+/// All values of a table by their dotted keys.
+fn flatten(
+    prefix: &str,
+    value: &toml::Value,
+    keys: &mut std::collections::BTreeMap<String, String>,
+) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let key = match prefix {
+                    "" => key.clone(),
+                    prefix => format!("{prefix}.{key}"),
+                };
+                flatten(&key, value, keys);
+            }
+        }
+        value => {
+            keys.insert(prefix.to_owned(), value.to_string());
+        }
+    }
+}
+
 /// Cut of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -129,6 +151,26 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// The first key that differs from `other`, with both values.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let [ours, theirs] = [self, other].map(|config| {
+            let mut keys = std::collections::BTreeMap::new();
+            if let Ok(table) = toml::Value::try_from(config) {
+                flatten("", &table, &mut keys);
+            }
+            keys
+        });
+        let none = || "not set".to_owned();
+        let keys = ours.keys().chain(theirs.keys());
+        keys.map(|key| (key, ours.get(key), theirs.get(key)))
+            .find(|(_, ours, theirs)| ours != theirs)
+            .map(|(key, ours, theirs)| {
+                let value = |value: Option<&String>| value.cloned().unwrap_or_else(none);
+                (key.clone(), value(ours), value(theirs))
+            })
+    }
+
     /// The run for `images` training images of `side` x `side` pixels.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use lagrange_core::network::Network;
 use lagrange_core::schedule::streaming::WeightUpdate;
 use lagrange_core::weights::Weights;
 use lagrange_data::{BatchOrder, Partition, Split};
-use lagrange_protocol::{Job, JobShape, Payload};
+use lagrange_protocol::{Job, JobShape, Payload, RunSpec};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Outcome {
 
 /// How a run's steps are taken.
 #[derive(Debug)]
-enum Steps {
+pub(crate) enum Steps {
     Streaming(Box<WeightUpdate>),
     Classic(Box<ClassicSteps>),
 }
@@ -65,24 +65,24 @@ enum Steps {
 #[derive(Debug)]
 pub struct Plan {
     run: RunPlan,
-    network: Network,
+    pub(crate) network: Network,
     partition: Partition,
-    weights: Weights,
-    steps: Steps,
-    guard: Guard,
-    balance: Balance,
-    multipliers: Multipliers,
+    pub(crate) weights: Weights,
+    pub(crate) steps: Steps,
+    pub(crate) guard: Guard,
+    pub(crate) balance: Balance,
+    pub(crate) multipliers: Multipliers,
     orders: Vec<BatchOrder>,
     /// Layouts without and with Gram triangles.
     layouts: [EquationLayout; 2],
-    start: Option<KMeansStart>,
-    step: u64,
+    pub(crate) start: Option<KMeansStart>,
+    pub(crate) step: u64,
     steps_per_epoch: u64,
-    total_steps: u64,
+    pub(crate) total_steps: u64,
     /// Splits to evaluate before the next step.
-    due: VecDeque<Split>,
-    evaluations: Vec<Evaluation>,
-    equations: u64,
+    pub(crate) due: VecDeque<Split>,
+    pub(crate) evaluations: Vec<Evaluation>,
+    pub(crate) equations: u64,
     interrupted: bool,
 }
 
@@ -299,6 +299,12 @@ impl Plan {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// What workers are told of the run.
+    #[must_use]
+    pub fn spec(&self) -> &RunSpec {
+        &self.run.spec
     }
 
     /// Number of logical shards.

@@ -98,7 +98,7 @@ impl Training {
                 worker,
                 reply_floats: 0,
                 header: WorkHeader {
-                    run: self.run.clone(),
+                    run: self.identity.run.clone(),
                     round: self.round_number,
                     // Never that of an answer: those count from 0.
                     attempt: u32::MAX - u32::try_from(number).unwrap_or(0),
@@ -127,7 +127,7 @@ impl Training {
         let nodes = cover(&shards, self.plan.shards()).len();
         let reply_floats = round.shape().reply_floats(nodes, shards.len());
         let header = WorkHeader {
-            run: self.run.clone(),
+            run: self.identity.run.clone(),
             round: self.round_number,
             attempt: round.assign(worker, shards.clone(), self.now),
             job: *job,

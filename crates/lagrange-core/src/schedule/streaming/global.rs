@@ -11,16 +11,16 @@ use ndarray::{Array2, ArrayView2};
 
 /// Running Gram matrix, momentum and factor of one stage.
 #[derive(Debug, Clone)]
-struct StageState {
+pub(super) struct StageState {
     /// Its lower triangle.
-    gram: Array2<f32>,
-    velocity: Array2<f32>,
-    solver: Option<GramSolver>,
+    pub(super) gram: Array2<f32>,
+    pub(super) velocity: Array2<f32>,
+    pub(super) solver: Option<GramSolver>,
     /// Whether G has moved since it was factorised.
-    stale: bool,
+    pub(super) stale: bool,
     /// `|W|_G^2`: computed with every new G, and from there on by what each step adds.
-    square: f64,
-    refreshes: u16,
+    pub(super) square: f64,
+    pub(super) refreshes: u16,
     /// Rows behind one summed Gram matrix, and behind one cross moment.
     gram_rows: f32,
     cross_rows: f32,
@@ -50,10 +50,10 @@ pub struct StageReport {
 /// The weight updates of all stages, with what they remember between steps.
 #[derive(Debug, Clone)]
 pub struct WeightUpdate {
-    params: UpdateParams,
+    pub(super) params: UpdateParams,
     /// Refreshes after which a new factor waits for the next step.
     at_once: u16,
-    stages: Vec<StageState>,
+    pub(super) stages: Vec<StageState>,
 }
 
 impl WeightUpdate {

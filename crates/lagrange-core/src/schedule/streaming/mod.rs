@@ -7,9 +7,11 @@
 mod drawn;
 mod global;
 mod local;
+mod memory;
 
 pub use global::{StageReport, WeightUpdate};
 pub use local::{LocalStep, StepInput, StepOutput};
+pub use memory::{MemoryError, StageMemory};
 
 use crate::activation::{ActivationPenalty, ActivationUpdate};
 use crate::loss::Loss;

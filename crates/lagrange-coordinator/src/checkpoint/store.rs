@@ -1,0 +1,151 @@
+//! The folder that a run's checkpoints lie in.
+
+use super::{CheckpointError, Snapshot};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+/// Checkpoints kept: the newest, and the one before it in case that turns out to be damaged.
+const KEPT: usize = 2;
+const ENDING: &str = "safetensors";
+
+/// A run's checkpoints.
+#[derive(Debug, Clone)]
+pub struct CheckpointStore {
+    folder: PathBuf,
+}
+
+/// The newest sound checkpoint, and newer ones that are not.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The checkpoint, and where it lies.
+    pub snapshot: Option<(PathBuf, Snapshot)>,
+    /// Damaged files, newest first.
+    pub damaged: Vec<(PathBuf, CheckpointError)>,
+}
+
+impl CheckpointStore {
+    /// The checkpoints in `folder`, which need not exist yet.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Writes a checkpoint: under another name, to the disk, and only then in place, so that a crash at any time leaves the
+    /// one before it whole. Then the oldest are removed.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; earlier checkpoints are as they were.
+    pub fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
+        let path = self
+            .folder
+            .join(format!("step-{:012}.{ENDING}", snapshot.facts.step));
+        let failed = |cause| CheckpointError::Io {
+            path: path.clone(),
+            cause,
+        };
+        let bytes = snapshot.to_bytes()?;
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".checkpoint-")
+            .tempfile_in(&self.folder)
+            .map_err(failed)?;
+        file.write_all(&bytes).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
+        sync_folder(&self.folder).map_err(failed)?;
+        for old in self.files()?.into_iter().skip(KEPT) {
+            // One too many does no harm.
+            let _ = std::fs::remove_file(old);
+        }
+        Ok(path)
+    }
+
+    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow or full holds up nothing: of several that wait the newest is
+    /// written, and a failure costs that checkpoint.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(crate) fn writer(self) -> std::io::Result<(Sender<Box<Snapshot>>, JoinHandle<()>)> {
+        let (sender, snapshots) = channel::<Box<Snapshot>>();
+        let writer = std::thread::Builder::new().name("checkpoints".to_owned());
+        let writing = writer.spawn(move || {
+            while let Ok(oldest) = snapshots.recv() {
+                let newest = snapshots.try_iter().last().unwrap_or(oldest);
+                match self.save(&newest) {
+                    Ok(path) => tracing::debug!(step = newest.facts.step, path = %path.display(), "checkpoint"),
+                    Err(error) => {
+                        tracing::warn!(%error, "a checkpoint cannot be written; the run goes on, the one before is kept");
+                    }
+                }
+            }
+        })?;
+        Ok((sender, writing))
+    }
+
+    /// Removes all checkpoints: the run is complete.
+    pub fn clear(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    /// The newest checkpoint that is sound.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the folder cannot be read, or if the newest readable checkpoint is of another format.
+    pub fn newest(&self) -> Result<Found, CheckpointError> {
+        let mut found = Found::default();
+        for path in self.files()? {
+            let read = std::fs::read(&path).map_err(|cause| CheckpointError::Io {
+                path: path.clone(),
+                cause,
+            });
+            match read.and_then(|bytes| Snapshot::from_bytes(&bytes)) {
+                Ok(snapshot) => {
+                    found.snapshot = Some((path, snapshot));
+                    break;
+                }
+                // Older ones would be of the same release.
+                Err(error @ CheckpointError::Format { .. }) => return Err(error),
+                Err(error) => found.damaged.push((path, error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Checkpoint files, newest first.
+    fn files(&self) -> Result<Vec<PathBuf>, CheckpointError> {
+        let failed = |cause| CheckpointError::Io {
+            path: self.folder.clone(),
+            cause,
+        };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("step-") && path.extension().is_some_and(|e| e == ENDING) {
+                files.push(path);
+            }
+        }
+        files.sort_unstable();
+        files.reverse();
+        Ok(files)
+    }
+}
+
+/// A rename is on the disk when its folder is.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

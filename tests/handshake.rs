@@ -3,7 +3,7 @@
 mod binary;
 
 use binary::lagrange;
-use lagrange_coordinator::{Identity, Plan, Rules, ServeOptions, Training, serve};
+use lagrange_coordinator::{Identity, Plan, Rules, Security, ServeOptions, Training, serve};
 use lagrange_data::Partition;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
@@ -28,6 +28,7 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let options = ServeOptions {
         dataset_sha256: dataset.sha256(),
         checkpoints: None,
+        security: Security::default(),
         observer,
         own_thread: true,
     };

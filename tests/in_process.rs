@@ -3,7 +3,7 @@
 use lagrange_cli::cluster::{CoordinatorOptions, run_in_process};
 use lagrange_cli::config::Config;
 use lagrange_cli::run_folder::RunResult;
-use lagrange_coordinator::Rules;
+use lagrange_coordinator::{Rules, Security};
 use lagrange_data::Dataset;
 use lagrange_tests::{bars, small_config};
 use std::path::Path;
@@ -24,6 +24,7 @@ async fn train(
             join_timeout: Duration::from_secs(30),
             ..Rules::default()
         },
+        security: Security::default(),
         run_dir: Some(folder.join(format!("{}-{workers}-{threads}", config.task))),
         quiet: true,
     };

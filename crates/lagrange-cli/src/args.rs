@@ -54,6 +54,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show configurations.
     Config(ConfigArgs),
+    /// Make a private authority, certificates for coordinator and workers, and a join token.
+    Certs(CertsArgs),
 }
 
 /// Flags that a resumed run has decided already.
@@ -182,6 +184,37 @@ fn times(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give 0, or a number between 1 and 1000000".to_owned())
 }
 
+/// Who may join, and who may read what is sent.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SecurityArgs {
+    /// Folder with certificates as `lagrange certs` makes them: encrypts everything, and both sides must show theirs. Its file `token`, if there is one,
+    /// is the join token.
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_TLS")]
+    pub tls: Option<PathBuf>,
+    /// File with the join token, which a worker must show.
+    #[arg(long, value_name = "FILE", env = "LAGRANGE_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Allow plain text to leave this machine: anybody on the way can then read and change it.
+    #[arg(long, env = "LAGRANGE_INSECURE")]
+    pub insecure: bool,
+}
+
+/// `lagrange certs`
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to make them in.
+    pub folder: PathBuf,
+    /// Host names and addresses by which workers dial the coordinator.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["localhost", "127.0.0.1", "::1"])]
+    pub host: Vec<String>,
+    /// Days that they are good for.
+    #[arg(long, value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub days: u16,
+    /// Do nothing if the folder has certificates already.
+    #[arg(long)]
+    pub keep: bool,
+}
+
 /// `lagrange train`
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -194,6 +227,9 @@ pub struct TrainArgs {
     /// Its rules.
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// Its safety.
+    #[command(flatten)]
+    pub security: SecurityArgs,
     /// How often worker processes that die are started again, over the whole run.
     #[arg(long, value_name = "N", default_value = "16")]
     pub restarts: u32,
@@ -204,9 +240,9 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Run the workers as tasks of this process.
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with_all = ["resume", "tls", "token_file"])]
     pub in_process: bool,
-    /// Address for the local coordinator.
+    /// Address for the local coordinator; one that other machines reach needs --tls.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -228,7 +264,10 @@ pub struct CoordinatorArgs {
     /// Its rules.
     #[command(flatten)]
     pub rules: RuleArgs,
-    /// Address to listen on. The connection is neither encrypted nor authenticated: keep it inside a trusted network.
+    /// Its safety.
+    #[command(flatten)]
+    pub security: SecurityArgs,
+    /// Address to listen on; one that other machines reach needs --tls.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -247,6 +286,9 @@ pub struct CoordinatorArgs {
 /// `lagrange worker`
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
+    /// Its safety.
+    #[command(flatten)]
+    pub security: SecurityArgs,
     /// Address of the coordinator.
     #[arg(
         long,

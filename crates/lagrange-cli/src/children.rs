@@ -1,7 +1,8 @@
 //! Worker processes of `lagrange train`: started, started again when they die, and never left behind.
 
+use crate::args::SecurityArgs;
 use anyhow::{Context as _, Result};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub struct WorkerCommand {
     address: SocketAddr,
     threads: usize,
     data_dir: Option<PathBuf>,
+    security: SecurityArgs,
 }
 
 impl WorkerCommand {
@@ -26,8 +28,21 @@ impl WorkerCommand {
     ///
     /// # Errors
     /// If this program cannot be found.
-    pub fn new(address: SocketAddr, threads: usize, data_dir: Option<&Path>) -> Result<Self> {
+    pub fn new(
+        mut address: SocketAddr,
+        threads: usize,
+        data_dir: Option<&Path>,
+        security: &SecurityArgs,
+    ) -> Result<Self> {
+        if address.ip().is_unspecified() {
+            // Listened on everywhere, so here too.
+            address.set_ip(match address {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
         Ok(Self {
+            security: security.clone(),
             program: std::env::current_exe().context("cannot find the lagrange executable")?,
             address,
             threads,
@@ -44,8 +59,17 @@ impl WorkerCommand {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true);
-        if let Some(directory) = &self.data_dir {
-            command.arg("--data-dir").arg(directory);
+        for (flag, path) in [
+            ("--data-dir", &self.data_dir),
+            ("--tls", &self.security.tls),
+            ("--token-file", &self.security.token_file),
+        ] {
+            if let Some(path) = path {
+                command.arg(flag).arg(path);
+            }
+        }
+        if self.security.insecure {
+            command.arg("--insecure");
         }
         let mut process = command.spawn().context("cannot start a worker process")?;
         let input = process.stdin.take();

@@ -6,7 +6,8 @@ use crate::progress::Progress;
 use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
-    Identity, Observed, Plan, Rules, ServeOptions, Served, Snapshot, Training, hexadecimal, serve,
+    Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
+    hexadecimal, serve,
 };
 use lagrange_data::{Dataset, Outline, Partition};
 use lagrange_protocol::RunSpec;
@@ -36,6 +37,8 @@ pub struct Coordinator {
 pub struct CoordinatorOptions {
     /// Towards its workers.
     pub rules: Rules,
+    /// Who may join.
+    pub security: Security,
     /// Where results go; `None` names the folder after the run.
     pub run_dir: Option<PathBuf>,
     /// No progress on stderr.
@@ -142,6 +145,7 @@ impl Coordinator {
         let options = ServeOptions {
             dataset_sha256: self.dataset_sha256,
             checkpoints: Some(checkpoints),
+            security: self.options.security,
             observer,
             own_thread: true,
         };
@@ -260,6 +264,7 @@ pub async fn run_in_process(
             threads,
             executor: compute_threads(threads)?,
             dial: Arc::new(Tcp),
+            security: lagrange_worker::Security::default(),
             source: DataSource::Shared(Arc::clone(&dataset)),
             insist: None,
             connect_timeout: Duration::from_secs(10),

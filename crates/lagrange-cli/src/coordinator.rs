@@ -4,6 +4,7 @@ use crate::args::CoordinatorArgs;
 use crate::cluster::{Coordinator, CoordinatorOptions};
 use crate::config::Config;
 use crate::run_folder::RunResult;
+use crate::security;
 use crate::signals::interrupted;
 use anyhow::Result;
 use lagrange_coordinator::Rules;
@@ -20,6 +21,7 @@ pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
             join_timeout: args.join_timeout,
             ..args.rules.rules(args.workers.into())
         },
+        security: security::of_coordinator(&args.security, args.listen)?,
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };

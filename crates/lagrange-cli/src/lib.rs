@@ -3,6 +3,7 @@
 pub mod args;
 pub mod baseline;
 pub mod bench;
+mod certs;
 mod child;
 mod children;
 pub mod cluster;
@@ -14,6 +15,7 @@ mod interrupt;
 pub mod model;
 mod progress;
 pub mod run_folder;
+mod security;
 pub mod seeds;
 mod signals;
 pub mod statistics;
@@ -93,6 +95,10 @@ fn run(command: &Command) -> Result<ExitCode> {
         }
         Command::Bench(args) => {
             bench::print(&runtime.block_on(bench::run(args))?, args.run.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Certs(args) => {
+            certs::run(args)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Config(args) => {

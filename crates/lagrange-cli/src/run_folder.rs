@@ -232,7 +232,7 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 /// A reader sees the old file or the new one, never a part: write beside it, then rename.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = || format!("{}: cannot be written", path.display());
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;

@@ -5,6 +5,7 @@ use crate::children::{Children, WorkerCommand};
 use crate::cluster::{Coordinator, CoordinatorOptions, run_in_process};
 use crate::config::Config;
 use crate::run_folder::RunResult;
+use crate::security;
 use crate::signals::interrupted;
 use anyhow::{Result, bail};
 use lagrange_coordinator::Rules;
@@ -32,6 +33,7 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
             join_timeout: JOIN_TIMEOUT,
             ..args.rules.rules(workers)
         },
+        security: security::of_coordinator(&args.security, args.listen)?,
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };
@@ -53,7 +55,7 @@ pub async fn run(args: &TrainArgs) -> Result<RunResult> {
         None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
     };
     let (listener, address) = Coordinator::listen(args.listen).await?;
-    let command = WorkerCommand::new(address, threads, data_dir)?;
+    let command = WorkerCommand::new(address, threads, data_dir, &args.security)?;
     let mut children = Children::start(command, workers, args.restarts)?;
     let result = tokio::select! {
         result = coordinator.run(listener, interrupted()) => result,

@@ -3,6 +3,7 @@
 use crate::args::{RunArgs, WorkerArgs};
 use crate::cluster::compute_threads;
 use crate::config::Config;
+use crate::security;
 use crate::signals::{absorb_interrupts, interrupted, stdin_closed};
 use anyhow::Result;
 use lagrange_worker::{DataSource, Tcp, WorkerOptions};
@@ -31,6 +32,7 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         threads,
         executor: compute_threads(threads)?,
         dial: Arc::new(Tcp),
+        security: security::of_worker(&args.security, &args.connect)?,
         source: DataSource::Files(args.data_dir.clone()),
         insist,
         connect_timeout: args.connect_timeout,

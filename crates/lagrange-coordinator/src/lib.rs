@@ -3,6 +3,7 @@
 //! [`Training`] is the whole run as a state machine without sockets or clock; [`Plan`] says what a run does round by
 //! round; [`serve`] runs both behind a thin gRPC shell.
 
+mod admission;
 mod balance;
 mod checkpoint;
 mod classic;
@@ -32,6 +33,6 @@ pub use report::{Evaluation, Report, StepReport};
 pub use round::{Receipt, Round, RoundTotal};
 pub use rules::Rules;
 pub use run_plan::{PlanError, RunPlan};
-pub use serve::{ServeError, ServeOptions, Served, serve, serve_on};
+pub use serve::{Security, ServeError, ServeOptions, Served, serve, serve_on};
 pub use start::StartKind;
 pub use training::{Command, Event, Identity, Training, TrainingError};

@@ -1,15 +1,17 @@
 //! A whole coordinator: the service on a listener, the driver on a thread, until the run ends.
 
+use crate::admission::strangers;
 use crate::checkpoint::CheckpointStore;
 use crate::driver::{Driver, Observed};
 use crate::plan::Outcome;
 use crate::service::{Connections, Service};
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
-    FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, WINDOW_BYTES,
+    FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES,
+    WINDOW_BYTES,
 };
 use lagrange_protocol::v1::training_server::TrainingServer;
-use lagrange_protocol::{Expected, Ledger};
+use lagrange_protocol::{Expected, Ledger, Token};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -21,8 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio_stream::Stream;
-use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 
 /// How long workers may take to hang up once they have been told that the run is over.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -34,10 +36,21 @@ pub struct ServeOptions {
     pub dataset_sha256: [u8; 32],
     /// Where checkpoints are written, if anywhere.
     pub checkpoints: Option<CheckpointStore>,
+    /// Who may join.
+    pub security: Security,
     /// Where reports go.
     pub observer: Sender<Observed>,
     /// Whether solves get a thread of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
     pub own_thread: bool,
+}
+
+/// How workers prove that they may join, and the coordinator that it is the one.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// Certificates: with them everything is encrypted, and only workers with a certificate of the same authority are heard.
+    pub tls: Option<ServerTlsConfig>,
+    /// A token that every worker must show.
+    pub token: Option<Token>,
 }
 
 /// What a run left behind.
@@ -90,7 +103,7 @@ pub async fn serve_on<I>(
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError>
 where
-    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let ledger = Arc::new(Ledger::default());
     let connections = Arc::new(Connections::new(Arc::clone(&ledger)));
@@ -107,6 +120,7 @@ where
         events: events.clone(),
         next_worker: AtomicU64::new(1),
         lease: training.lease(),
+        token: options.security.token,
     };
     let (checkpoints, writer) = match options.checkpoints {
         Some(store) => {
@@ -129,7 +143,8 @@ where
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(run_server(incoming, service, stopped));
+    let server = run_server(incoming, service, options.security.tls, stopped)?;
+    let server = tokio::spawn(server);
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     interrupter.abort();
     connections.finish(match &result {
@@ -179,27 +194,35 @@ fn start(
     Ok(ended)
 }
 
-async fn run_server<I>(
+fn run_server<I>(
     incoming: impl Stream<Item = io::Result<I>>,
     service: Service,
+    tls: Option<ServerTlsConfig>,
     stopped: oneshot::Receiver<()>,
-) -> Result<(), tonic::transport::Error>
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>>, ServeError>
 where
-    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TrainingServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::builder()
+    let mut server = Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
+        // A worker has one stream.
+        .max_concurrent_streams(Some(2))
+        .http2_max_header_list_size(MAX_TEXT_BYTES as u32 * 4)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .tcp_nodelay(true)
-        .add_service(service)
-        .serve_with_incoming_shutdown(incoming, async {
+        .tcp_nodelay(true);
+    if let Some(tls) = tls {
+        server = server.tls_config(tls)?;
+    }
+    let router = server.add_service(service);
+    Ok(
+        router.serve_with_incoming_shutdown(strangers(incoming), async {
             let _ = stopped.await;
-        })
-        .await
+        }),
+    )
 }

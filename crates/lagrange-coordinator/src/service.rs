@@ -1,12 +1,13 @@
 //! The gRPC shell: streams in, events out; commands in, streams out. It decides nothing.
 
+use crate::admission::Admission;
 use crate::membership::WorkerId;
 use crate::training::Event;
-use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES};
+use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES, TOKEN_PENALTY};
 use lagrange_protocol::v1::training_server::Training;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
 use lagrange_protocol::{
-    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, RunSpec, WorkHeader,
+    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, RunSpec, Token, WorkHeader,
 };
 use lagrange_protocol::{check_hello, check_ready, frames};
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::server::TlsConnectInfo;
 use tonic::{Request, Response, Status, Streaming};
 
 type Outgoing = Result<v1::CoordinatorMessage, Status>;
@@ -126,6 +128,7 @@ pub(crate) struct Service {
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) next_worker: AtomicU64,
     pub(crate) lease: Duration,
+    pub(crate) token: Option<Token>,
 }
 
 #[tonic::async_trait]
@@ -136,6 +139,15 @@ impl Training for Service {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
+        if let Some(token) = &self.token
+            && !token.is_shown(request.metadata())
+        {
+            tokio::time::sleep(TOKEN_PENALTY).await;
+            return Err(Status::unauthenticated(
+                "the join token is missing or wrong: give the worker the coordinator's --token-file",
+            ));
+        }
+        let admission = admission(request.extensions());
         let mut incoming = request.into_inner();
         let worker_message::Kind::Hello(hello) = next_message(&mut incoming, &self.ledger).await?
         else {
@@ -144,6 +156,9 @@ impl Training for Service {
             ));
         };
         check_hello(&hello, &self.expected)?;
+        if let Some(admission) = admission {
+            admission.admit();
+        }
         let worker = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let (outgoing, stream) = unbounded_channel();
         let welcome = v1::CoordinatorMessage {
@@ -185,6 +200,15 @@ impl Service {
             );
         }
     }
+}
+
+/// The admission of a request's connection, encrypted or not.
+fn admission(extensions: &tonic::Extensions) -> Option<Admission> {
+    let encrypted = || {
+        let info = extensions.get::<TlsConnectInfo<Admission>>()?;
+        Some(info.get_ref().clone())
+    };
+    extensions.get::<Admission>().cloned().or_else(encrypted)
 }
 
 async fn next_message(

@@ -9,6 +9,7 @@ mod payload;
 mod shape;
 mod spec;
 mod sweep;
+mod token;
 
 /// Types generated from `proto/lagrange/v1/lagrange.proto`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
@@ -23,6 +24,7 @@ pub use ledger::{Ledger, wire_bytes};
 pub use payload::Payload;
 pub use shape::JobShape;
 pub use spec::RunSpec;
+pub use token::{Token, TokenError};
 
 /// Why a message is not what the contract says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

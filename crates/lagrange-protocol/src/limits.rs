@@ -17,6 +17,18 @@ pub const WINDOW_BYTES: u32 = 16 << 20;
 /// Largest HTTP/2 frame: a chunk and its envelope in one, where the default of 16 KiB cuts it in seventy.
 pub const FRAME_BYTES: u32 = (CHUNK_BYTES as u32) + 4096;
 
+/// Connections that have not joined, at the same time; others are hung up on.
+pub const MAX_STRANGERS: usize = 64;
+
+/// What a connection may send before it has joined: a TLS handshake and a hello.
+pub const ADMISSION_BYTES: usize = 64 << 10;
+
+/// How long a connection may take to join.
+pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a wrong token is pondered: whoever guesses gets no more than some hundred tries a second.
+pub const TOKEN_PENALTY: Duration = Duration::from_millis(250);
+
 /// Longest name, description or message kept from a peer, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::Pin;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 /// First pause between attempts; each is twice as long as the last, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -66,8 +66,12 @@ impl Pauses {
 }
 
 /// The coordinator's endpoint.
-pub(crate) fn endpoint(address: &str) -> Result<Endpoint, WorkerError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+pub(crate) fn endpoint(
+    address: &str,
+    tls: Option<&ClientTlsConfig>,
+) -> Result<Endpoint, WorkerError> {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
         .ok()
         .filter(|endpoint| endpoint.uri().port().is_some())
         .ok_or_else(|| WorkerError::BadAddress {
@@ -81,7 +85,12 @@ pub(crate) fn endpoint(address: &str) -> Result<Endpoint, WorkerError> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    Ok(endpoint)
+    match tls {
+        Some(tls) => endpoint
+            .tls_config(tls.clone())
+            .map_err(|error| WorkerError::Certificates(root_cause(&error))),
+        None => Ok(endpoint),
+    }
 }
 
 /// Connects, trying for as long as `patience`.
@@ -90,7 +99,7 @@ pub(crate) async fn connect(
     patience: Duration,
 ) -> Result<Channel, WorkerError> {
     let address = &options.coordinator;
-    let endpoint = endpoint(address)?;
+    let endpoint = endpoint(address, options.security.tls.as_ref())?;
     let deadline = tokio::time::Instant::now() + patience;
     let mut pauses = Pauses::new(&options.name);
     loop {

@@ -12,5 +12,5 @@ mod store;
 pub use compute::{Answer, Compute, ComputeError};
 pub use connect::{Connecting, Dial, Tcp};
 pub use executor::{Executor, Task, Threads};
-pub use session::{WorkerError, WorkerOptions, run};
+pub use session::{Security, WorkerError, WorkerOptions, run};
 pub use store::{DataSource, ShardStore, StoreError};

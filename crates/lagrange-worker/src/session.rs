@@ -10,16 +10,17 @@ use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_V
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
 use lagrange_protocol::{
-    Assembler, ConversionError, FrameError, RunSpec, Work, WorkHeader, frames,
+    Assembler, ConversionError, FrameError, RunSpec, Token, Work, WorkHeader, frames,
 };
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::transport::{Channel, ClientTlsConfig};
+use tonic::{Code, Request, Status, Streaming};
 
 /// How long a worker that wants to go may take over what it has in hand.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -39,12 +40,23 @@ pub struct WorkerOptions {
     pub executor: Arc<dyn Executor>,
     /// How it connects.
     pub dial: Arc<dyn Dial>,
+    /// How it proves that it may join.
+    pub security: Security,
     /// Where the data comes from.
     pub source: DataSource,
     /// The network and task to insist on, if any.
     pub insist: Option<(NetworkSpec, Task)>,
     /// How long to try to reach the coordinator, at first and whenever it was lost.
     pub connect_timeout: Duration,
+}
+
+/// How a worker proves that it may join, and the coordinator that it is the one.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// Certificates; without, nothing is encrypted.
+    pub tls: Option<ClientTlsConfig>,
+    /// The token that the coordinator wants to see.
+    pub token: Option<Token>,
 }
 
 /// Why a worker ended without the run being over.
@@ -62,6 +74,9 @@ pub enum WorkerError {
         /// The address given.
         address: String,
     },
+    /// Certificates that are none.
+    #[error("the TLS certificates: {0}")]
+    Certificates(String),
     /// Nobody answers.
     #[error(
         "no coordinator at {address} within {seconds} s ({cause}); start `lagrange coordinator` there, or correct --connect"
@@ -109,9 +124,12 @@ pub async fn run(
         came: false,
     };
     let mut worker = Worker::prepare(options).await?;
+    let limit = worker.options.connect_timeout;
+    let mut contact = Instant::now();
     loop {
+        let patience = limit.saturating_sub(contact.elapsed());
         let dialled = tokio::select! {
-            channel = connect(&worker.options, worker.options.connect_timeout) => channel?,
+            channel = connect(&worker.options, patience) => channel?,
             () = stop.wait() => return Ok(()),
         };
         let opened = tokio::select! {
@@ -120,17 +138,31 @@ pub async fn run(
         };
         let silent = "it accepted the connection but did not answer";
         let ended = match opened.unwrap_or_else(|_| Err(WorkerError::Lost(silent.to_owned()))) {
-            Ok((session, incoming)) => session.serve(incoming, &mut stop).await,
+            Ok((session, incoming)) => {
+                let ended = session.serve(incoming, &mut stop).await;
+                contact = Instant::now();
+                worker.pauses = Pauses::new(&worker.options.name);
+                ended
+            }
             Err(error) => Err(error),
         };
-        match ended {
-            // Whatever it was, the coordinator may be back soon, or a successor in its place.
-            Err(WorkerError::Lost(reason)) if !stop.came => {
-                tracing::warn!(coordinator = %worker.options.coordinator, reason, "lost the coordinator; dialling again");
-                tokio::time::sleep(worker.pauses.next()).await;
-            }
+        let reason = match ended {
+            Err(WorkerError::Lost(reason)) if !stop.came => reason,
             Err(WorkerError::Lost(_)) | Ok(()) => return Ok(()),
             Err(error) => return Err(error),
+        };
+        // Whatever it was, the coordinator may be back soon, or a successor in its place.
+        if contact.elapsed() >= limit {
+            return Err(WorkerError::Unreachable {
+                address: worker.options.coordinator,
+                seconds: limit.as_secs(),
+                cause: reason,
+            });
+        }
+        tracing::warn!(coordinator = %worker.options.coordinator, reason, "lost the coordinator; dialling again");
+        tokio::select! {
+            () = tokio::time::sleep(worker.pauses.next()) => {}
+            () = stop.wait() => return Ok(()),
         }
     }
 }
@@ -235,8 +267,12 @@ impl Worker {
         let mut client = TrainingClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let mut request = Request::new(UnboundedReceiverStream::new(stream));
+        if let Some(token) = &self.options.security.token {
+            token.show(request.metadata_mut());
+        }
         let mut incoming = client
-            .join(UnboundedReceiverStream::new(stream))
+            .join(request)
             .await
             .map_err(|status| from_status(&status))?
             .into_inner();
@@ -415,7 +451,9 @@ async fn next(incoming: &mut Incoming) -> Result<Option<coordinator_message::Kin
 
 fn from_status(status: &Status) -> WorkerError {
     match status.code() {
-        Code::FailedPrecondition => WorkerError::Refused(status.message().to_owned()),
+        Code::FailedPrecondition | Code::Unauthenticated => {
+            WorkerError::Refused(status.message().to_owned())
+        }
         _ => WorkerError::Lost(match std::error::Error::source(status) {
             Some(source) => root_cause(source),
             None => status.message().to_owned(),

@@ -37,7 +37,7 @@ pub const PRESETS: [(&str, &str); 13] = [
 ];
 
 /// Environment variables that are no configuration keys: flags of one command or other.
-const OTHER_VARIABLES: [&str; 11] = [
+const OTHER_VARIABLES: [&str; 14] = [
     "LAGRANGE_WORKERS",
     "LAGRANGE_THREADS",
     "LAGRANGE_DATA_DIR",
@@ -49,6 +49,9 @@ const OTHER_VARIABLES: [&str; 11] = [
     "LAGRANGE_MIN_WORKERS",
     "LAGRANGE_GRACE",
     "LAGRANGE_CONNECT_TIMEOUT",
+    "LAGRANGE_TLS",
+    "LAGRANGE_TOKEN_FILE",
+    "LAGRANGE_INSECURE",
 ];
 
 /// Whether an environment variable is a configuration key.

@@ -1,0 +1,141 @@
+//! `lagrange certs`: a private authority, certificates of it for coordinator and workers, and a join token.
+
+use crate::args::CertsArgs;
+use crate::run_folder::write_whole;
+use anyhow::{Context as _, Result, bail};
+use lagrange_coordinator::hexadecimal;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use std::path::Path;
+
+/// The authority's certificate, which everybody needs, and its key, which nobody needs to make a run.
+pub(crate) const AUTHORITY: &str = "ca.pem";
+const AUTHORITY_KEY: &str = "ca.key";
+/// The join token.
+pub(crate) const TOKEN: &str = "token";
+
+/// Certificate and key of a role.
+pub(crate) struct Role {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// Its certificate.
+    pub(crate) certificate: &'static str,
+    /// Its key.
+    pub(crate) key: &'static str,
+}
+
+/// The coordinator, which workers know by its host names.
+pub(crate) const COORDINATOR: Role = Role {
+    name: "coordinator",
+    certificate: "coordinator.pem",
+    key: "coordinator.key",
+};
+
+/// The workers, which share a certificate: who has it may join.
+pub(crate) const WORKER: Role = Role {
+    name: "worker",
+    certificate: "worker.pem",
+    key: "worker.key",
+};
+
+/// Makes everything, unless it is there already and may be kept.
+///
+/// # Errors
+/// If the folder holds an authority already, or cannot be written.
+pub fn run(args: &CertsArgs) -> Result<()> {
+    let folder = &args.folder;
+    let shown = folder.display();
+    if folder.join(AUTHORITY).exists() {
+        if args.keep {
+            eprintln!("{shown}: kept as it is");
+            return Ok(());
+        }
+        bail!("{shown} holds certificates already; choose another folder, or remove it");
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("{shown}: cannot be made"))?;
+    let authority = authority(args.days)?;
+    for (role, hosts) in [(COORDINATOR, &args.host[..]), (WORKER, &[])] {
+        let (certificate, key) = certificate(&role, hosts, args.days, &authority.issuer)?;
+        write_whole(&folder.join(role.certificate), certificate.as_bytes())?;
+        write_secret(&folder.join(role.key), &key)?;
+    }
+    let mut token = [0; 32];
+    getrandom::fill(&mut token).context("the system has no random numbers")?;
+    write_secret(&folder.join(TOKEN), &(hexadecimal(&token) + "\n"))?;
+    write_secret(&folder.join(AUTHORITY_KEY), &authority.key)?;
+    // Last: a folder with this file is complete.
+    write_whole(&folder.join(AUTHORITY), authority.certificate.as_bytes())?;
+    eprintln!(
+        "{shown}: made for {}, good for {} days\n\
+         coordinator: lagrange coordinator --tls {shown}\n\
+         workers:     {AUTHORITY}, {}, {} and {TOKEN} in a folder, and lagrange worker --tls FOLDER\n\
+         keep {AUTHORITY_KEY} away from both: who has it can make certificates",
+        args.host.join(", "),
+        args.days,
+        WORKER.certificate,
+        WORKER.key,
+    );
+    Ok(())
+}
+
+struct Authority {
+    certificate: String,
+    key: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority(days: u16) -> Result<Authority> {
+    let mut params = parameters("lagrange authority", &[], days)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate()?;
+    Ok(Authority {
+        certificate: params.self_signed(&key)?.pem(),
+        key: key.serialize_pem(),
+        issuer: Issuer::new(params, key),
+    })
+}
+
+/// Certificate and key of `role`, signed by `issuer`.
+fn certificate(
+    role: &Role,
+    hosts: &[String],
+    days: u16,
+    issuer: &Issuer<'_, KeyPair>,
+) -> Result<(String, String)> {
+    let mut params = parameters(&format!("lagrange {}", role.name), hosts, days)?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![if hosts.is_empty() {
+        ExtendedKeyUsagePurpose::ClientAuth
+    } else {
+        ExtendedKeyUsagePurpose::ServerAuth
+    }];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, issuer)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+fn parameters(name: &str, hosts: &[String], days: u16) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(hosts.to_vec())
+        .with_context(|| format!("--host {}: not a host name or address", hosts.join(", ")))?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    let today = jiff::tz::Offset::UTC
+        .to_datetime(jiff::Timestamp::now())
+        .date();
+    let day = |offset: i64| {
+        let date = today.saturating_add(jiff::Span::new().days(offset));
+        date_time_ymd(date.year().into(), date.month() as u8, date.day() as u8)
+    };
+    // Clocks differ: good from yesterday on.
+    params.not_before = day(-1);
+    params.not_after = day(days.into());
+    Ok(params)
+}
+
+/// Writes a file that only its owner can read.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    // Temporary files are made for their owner alone, and keep that when they are renamed.
+    write_whole(path, text.as_bytes())
+}

@@ -4,6 +4,7 @@ use crate::args::SecurityArgs;
 use crate::certs::{AUTHORITY, COORDINATOR, Role, TOKEN, WORKER};
 use anyhow::{Context as _, Result, bail};
 use lagrange_protocol::Token;
+use lagrange_worker::WorkerError;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
@@ -31,9 +32,13 @@ pub fn of_coordinator(
 /// What a worker that dials `address` shows.
 ///
 /// # Errors
-/// If a file cannot be read, or others could read what is sent.
+/// If `address` is none, a file cannot be read, or others could read what is sent.
 pub fn of_worker(args: &SecurityArgs, address: &str) -> Result<lagrange_worker::Security> {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let (host, _) = address
+        .rsplit_once(':')
+        .ok_or_else(|| WorkerError::BadAddress {
+            address: address.to_owned(),
+        })?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let local = host == "localhost" || host.parse().is_ok_and(is_local);
     check_plain_text(args, &format!("--connect {address}"), local)?;

@@ -30,7 +30,7 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
         checkpoints: None,
         security: Security::default(),
         observer,
-        own_thread: true,
+        own_threads: true,
     };
     let plan = Plan::new(run, partition).expect("plan");
     let training = Training::new(Identity::default(), plan, Rules::default());

@@ -115,6 +115,7 @@ pub fn run(
     faults: Faults,
     seed: u64,
 ) -> Simulated {
+    lagrange_core::blas::use_one_thread();
     let run = config
         .plan(dataset.side(), dataset.train.labels.len())
         .expect("configuration");

@@ -147,7 +147,7 @@ impl Coordinator {
             checkpoints: Some(checkpoints),
             security: self.options.security,
             observer,
-            own_thread: true,
+            own_threads: true,
         };
         let begin = Instant::now();
         let served = serve(listener, self.training, options, interrupt).await;

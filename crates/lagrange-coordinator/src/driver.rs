@@ -31,11 +31,14 @@ pub struct Observed {
     pub report: Report,
 }
 
+/// What becomes of a checkpoint.
+pub(crate) type Keep = Box<dyn Fn(Box<Snapshot>) + Send + Sync>;
+
 /// The driver's surroundings.
 pub(crate) struct Driver {
     pub(crate) training: Training,
     /// Takes checkpoints, if they are to be written.
-    pub(crate) checkpoints: Option<Sender<Box<Snapshot>>>,
+    pub(crate) keep: Option<Keep>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Sender<Observed>,
@@ -129,9 +132,8 @@ impl Driver {
                 });
             }
             Command::Checkpoint(snapshot) => {
-                if let Some(checkpoints) = &self.checkpoints {
-                    // Its writer says what went wrong.
-                    let _ = checkpoints.send(snapshot);
+                if let Some(keep) = &self.keep {
+                    keep(snapshot);
                 }
             }
             Command::End(result) => return Some(result),

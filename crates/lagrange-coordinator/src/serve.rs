@@ -2,7 +2,7 @@
 
 use crate::admission::strangers;
 use crate::checkpoint::CheckpointStore;
-use crate::driver::{Driver, Observed};
+use crate::driver::{Driver, Keep, Observed};
 use crate::plan::Outcome;
 use crate::service::{Connections, Service};
 use crate::training::{Event, Training, TrainingError};
@@ -17,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -40,8 +41,8 @@ pub struct ServeOptions {
     pub security: Security,
     /// Where reports go.
     pub observer: Sender<Observed>,
-    /// Whether solves get a thread of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
-    pub own_thread: bool,
+    /// Whether solves and checkpoints get threads of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
+    pub own_threads: bool,
 }
 
 /// How workers prove that they may join, and the coordinator that it is the one.
@@ -122,21 +123,18 @@ where
         lease: training.lease(),
         token: options.security.token,
     };
-    let (checkpoints, writer) = match options.checkpoints {
-        Some(store) => {
-            let (sender, writer) = store.writer().map_err(|_| ServeError::DriverDied)?;
-            (Some(sender), Some(writer))
-        }
+    let (keep, writer) = match options.checkpoints {
+        Some(store) => keeper(store, options.own_threads)?,
         None => (None, None),
     };
     let driver = Driver {
         training,
-        checkpoints,
+        keep,
         connections: Arc::clone(&connections),
         ledger: Arc::clone(&ledger),
         observer: options.observer,
     };
-    let ended = start(driver, received, options.own_thread)?;
+    let ended = start(driver, received, options.own_threads)?;
     let interrupter = tokio::spawn(async move {
         interrupt.await;
         let _ = events.send(Event::Interrupted);
@@ -168,6 +166,22 @@ where
         bytes_sent: ledger.sent(),
         bytes_received: ledger.received(),
     })
+}
+
+/// What takes checkpoints, and the thread that writes them if they get one.
+fn keeper(
+    store: CheckpointStore,
+    own_thread: bool,
+) -> Result<(Option<Keep>, Option<JoinHandle<()>>), ServeError> {
+    if !own_thread {
+        return Ok((Some(Box::new(move |snapshot| store.keep(&snapshot))), None));
+    }
+    let (sender, writer) = store.writer().map_err(|_| ServeError::DriverDied)?;
+    let keep: Keep = Box::new(move |snapshot| {
+        // The writer ends after the driver.
+        let _ = sender.send(snapshot);
+    });
+    Ok((Some(keep), Some(writer)))
 }
 
 type Ended = oneshot::Receiver<Result<Box<Outcome>, TrainingError>>;

@@ -10,7 +10,7 @@ use lagrange_protocol::{
     Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, RunSpec, Token, WorkHeader,
 };
 use lagrange_protocol::{check_hello, check_ready, frames};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,7 @@ struct Connection {
 /// All live streams. What waits in a stream's queue is bounded by the state machine: one round's work.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    live: Mutex<HashMap<WorkerId, Connection>>,
+    live: Mutex<BTreeMap<WorkerId, Connection>>,
     ledger: Arc<Ledger>,
 }
 
@@ -47,7 +47,7 @@ impl Connections {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<WorkerId, Connection>> {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Connection>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,8 +100,8 @@ impl Connections {
 
     /// Tells every worker that the run is over, and ends the streams.
     pub(crate) fn finish(&self, message: &str) {
-        for (_, connection) in self.live().drain() {
-            self.bid_farewell(&connection, message);
+        for connection in std::mem::take(&mut *self.live()).values() {
+            self.bid_farewell(connection, message);
         }
     }
 
@@ -263,8 +263,9 @@ impl Session {
             threads: self.threads,
         });
         let received = tokio::select! {
-            received = self.receive(&mut incoming) => received,
+            biased;
             _ = closed => return,
+            received = self.receive(&mut incoming) => received,
         };
         let reason = match received {
             Ok(reason) => reason,

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::{Channel, ClientTlsConfig};
@@ -129,12 +130,14 @@ pub async fn run(
     loop {
         let patience = limit.saturating_sub(contact.elapsed());
         let dialled = tokio::select! {
-            channel = connect(&worker.options, patience) => channel?,
+            biased;
             () = stop.wait() => return Ok(()),
+            channel = connect(&worker.options, patience) => channel?,
         };
         let opened = tokio::select! {
-            opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, worker.open(dialled)) => opened,
+            biased;
             () = stop.wait() => return Ok(()),
+            opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, worker.open(dialled)) => opened,
         };
         let silent = "it accepted the connection but did not answer";
         let ended = match opened.unwrap_or_else(|_| Err(WorkerError::Lost(silent.to_owned()))) {
@@ -161,8 +164,9 @@ pub async fn run(
         }
         tracing::warn!(coordinator = %worker.options.coordinator, reason, "lost the coordinator; dialling again");
         tokio::select! {
-            () = tokio::time::sleep(worker.pauses.next()) => {}
+            biased;
             () = stop.wait() => return Ok(()),
+            () = tokio::time::sleep(worker.pauses.next()) => {}
         }
     }
 }
@@ -226,7 +230,7 @@ struct Worker {
 
 impl Worker {
     async fn prepare(options: WorkerOptions) -> Result<Self, WorkerError> {
-        let (dataset, sha256) = load(options.source.clone()).await?;
+        let (dataset, sha256) = load(&options).await?;
         let (orders, mut waiting) = unbounded_channel::<Order>();
         let executor = Arc::clone(&options.executor);
         // One after the other: a round of the classic schedule goes on from the one before.
@@ -315,7 +319,7 @@ impl Worker {
         }
         let dataset = match self.dataset.take() {
             Some(dataset) => dataset,
-            None => load(self.options.source.clone()).await?.0,
+            None => load(&self.options).await?.0,
         };
         spec.task.check_labels("training", &dataset.train.labels)?;
         spec.task.check_labels("test", &dataset.test.labels)?;
@@ -328,10 +332,17 @@ impl Worker {
     }
 }
 
-async fn load(source: DataSource) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
-    tokio::task::spawn_blocking(move || source.load())
+/// Loads the set where everything else is computed.
+async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
+    let source = options.source.clone();
+    let (done, loaded) = oneshot::channel();
+    let task = move || {
+        let _ = done.send(source.load());
+    };
+    options.executor.run(Box::new(task)).await;
+    loaded
         .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        .unwrap_or_else(|_| unreachable!("executors run what they are given"))
 }
 
 /// Computes, and sends what comes of it.
@@ -380,7 +391,7 @@ impl Session {
             Box::pin(std::future::pending());
         loop {
             let message = tokio::select! {
-                message = next(&mut incoming) => message?,
+                biased;
                 _ = heartbeat.tick() => {
                     send(&self.outgoing, worker_message::Kind::Heartbeat(v1::Heartbeat {}));
                     continue;
@@ -391,6 +402,7 @@ impl Session {
                     continue;
                 }
                 () = &mut drained => return Ok(()),
+                message = next(&mut incoming) => message?,
             };
             let complete = match message {
                 Some(coordinator_message::Kind::Work(work)) => self.begin(&mut assembler, work)?,

@@ -63,8 +63,19 @@ impl CheckpointStore {
         Ok(path)
     }
 
-    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow or full holds up nothing: of several that wait the newest is
-    /// written, and a failure costs that checkpoint.
+    /// [`CheckpointStore::save`], whose failure costs no more than that checkpoint.
+    pub(crate) fn keep(&self, snapshot: &Snapshot) {
+        match self.save(snapshot) {
+            Ok(path) => {
+                tracing::debug!(step = snapshot.facts.step, path = %path.display(), "checkpoint");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint cannot be written; the run goes on, the one before is kept");
+            }
+        }
+    }
+
+    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow holds up nothing: of several that wait the newest is written.
     ///
     /// # Errors
     /// If there is no thread to be had.
@@ -73,13 +84,7 @@ impl CheckpointStore {
         let writer = std::thread::Builder::new().name("checkpoints".to_owned());
         let writing = writer.spawn(move || {
             while let Ok(oldest) = snapshots.recv() {
-                let newest = snapshots.try_iter().last().unwrap_or(oldest);
-                match self.save(&newest) {
-                    Ok(path) => tracing::debug!(step = newest.facts.step, path = %path.display(), "checkpoint"),
-                    Err(error) => {
-                        tracing::warn!(%error, "a checkpoint cannot be written; the run goes on, the one before is kept");
-                    }
-                }
+                self.keep(&snapshots.try_iter().last().unwrap_or(oldest));
             }
         })?;
         Ok((sender, writing))

@@ -19,9 +19,7 @@ pub struct ShardState {
 
 /// A shard's z and a are not those that a round goes on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the z and a of shard {shard} were lost with the worker that held them, and the classic schedule goes on from them; repeat the run, or use schedule.kind = \"streaming\""
-)]
+#[error("the z and a of shard {shard} are not those that this round goes on from")]
 pub struct StateLost {
     /// The shard.
     pub shard: u64,

@@ -239,6 +239,27 @@ fn damaged_checkpoints_are_named_and_passed_over() {
     }
 }
 
+/// What a coordinator leaves that is killed before a checkpoint gets its name: part of a file, under another name, beside the one before.
+#[test]
+fn a_checkpoint_that_did_not_get_its_name_is_not_one() {
+    let case = Case::new(4, &[]);
+    let first = case.start(12, &["--workers", "2"]);
+    case.wait_for_checkpoint(10);
+    case.kill(first);
+    let newest = checkpoints(&case.run_dir()).pop().expect("one at least").0;
+    let bytes = std::fs::read(&newest).expect("read");
+    let part = newest.with_file_name(".checkpoint-cut-off");
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).expect("written");
+    let output = lagrange(&borrowed(&case.resume(&[])))
+        .output()
+        .expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("going back"), "{stderr}");
+    case.check(&last_json(&output));
+    assert!(!part.exists(), "nothing of it is left over");
+}
+
 #[test]
 fn what_cannot_be_resumed_is_refused_with_the_reason() {
     let case = Case::new(4, &[]);

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod memory;
+pub mod schedule;
 
 use lagrange_cli::config::Config;
 use lagrange_core::network::{NetworkSpec, Padding, StageSpec};

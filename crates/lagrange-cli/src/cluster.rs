@@ -84,14 +84,14 @@ impl Coordinator {
             );
         }
         let Some((path, snapshot)) = found.snapshot else {
-            folder.keep_metrics(0)?;
+            folder.keep_metrics(None)?;
             let mut coordinator = Self::prepare(config, dataset, options)?;
             coordinator.folder = Some(folder);
             return Ok(coordinator);
         };
         check_identity(&snapshot, &config, dataset)
             .with_context(|| format!("{}: cannot be resumed", path.display()))?;
-        folder.keep_metrics(snapshot.facts.step)?;
+        folder.keep_metrics(Some(&snapshot.facts))?;
         let run = config.plan(dataset.side, dataset.train.len())?;
         let partition = partition(&run.spec, dataset)?;
         let training = Training::resume(&snapshot, run, partition, options.rules)

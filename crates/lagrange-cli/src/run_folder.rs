@@ -3,9 +3,10 @@
 use crate::config::Config;
 use crate::model::Model;
 use anyhow::{Context as _, Result, bail};
-use lagrange_coordinator::{CheckpointStore, Observed, Outcome};
+use lagrange_coordinator::{CheckpointStore, Facts, Observed, Outcome};
 use lagrange_data::{Split, Task};
 use serde::Serialize;
+use serde_json::json;
 use std::fs::{File, TryLockError};
 use std::io::{LineWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -117,19 +118,19 @@ impl RunFolder {
         Ok((folder, config))
     }
 
-    /// Keeps the metrics up to the step that a resumed run goes on from: what came after will come again.
+    /// Keeps the metrics up to the moment of the checkpoint that a resumed run goes on from, if there is one: what came after will come again.
     ///
     /// # Errors
     /// If they cannot be rewritten.
-    pub fn keep_metrics(&mut self, step: u64) -> Result<()> {
+    pub fn keep_metrics(&mut self, checkpoint: Option<&Facts>) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut kept = 0;
         let mut end = 0;
         for line in text.split_inclusive('\n') {
             end += line.len();
-            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-            if value["event"] == "step" && value["step"].as_u64().is_some_and(|s| s <= step) {
+            // The last one may have been cut off.
+            if line.ends_with('\n') && checkpoint.is_some_and(|facts| belongs(line, facts)) {
                 kept = end;
             }
         }
@@ -214,6 +215,22 @@ fn default_path(config: &Config) -> PathBuf {
         .chain(numbered)
         .find(|path| !path.exists())
         .unwrap_or_else(|| base.join(&name))
+}
+
+/// Whether a line of the metrics tells of what a checkpoint holds.
+fn belongs(line: &str, checkpoint: &Facts) -> bool {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    let still_due = || {
+        checkpoint
+            .due
+            .iter()
+            .any(|split| line["split"] == json!(split))
+    };
+    let Some(step) = line["step"].as_u64() else {
+        return false;
+    };
+    step < checkpoint.step
+        || (step == checkpoint.step && (line["event"] != "evaluation" || !still_due()))
 }
 
 /// Keeps other processes out of a run folder, for as long as this one lives.

@@ -64,6 +64,7 @@ fn checkpoints(run_dir: &Path) -> Vec<PathBuf> {
 
 /// Starts a run and kills it once the metrics show a step.
 fn kill_at(mut command: Command, run_dir: &Path, step: u64) {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("starts");
     wait_until("steps", || {
         std::fs::read_to_string(run_dir.join("metrics.jsonl"))

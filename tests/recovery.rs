@@ -124,7 +124,7 @@ fn workers_killed() {
 /// A process that was stopped says nothing: only its lease tells, as long as nobody else is asked to do its work as well.
 fn workers_stopped() {
     let folder = tempfile::tempdir().expect("folder");
-    let rules = ["--lease", "0.5", "--speculate", "0"];
+    let rules = ["--lease", "1", "--speculate", "0"];
     let mut cluster = Cluster::start(folder.path(), &rules);
     let mut times = Vec::new();
     for _ in 0..10 {
@@ -140,7 +140,7 @@ fn workers_stopped() {
     }
     judge(
         "one of three workers stopped",
-        Duration::from_millis(500),
+        Duration::from_secs(1),
         times,
     );
 }

@@ -7,6 +7,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// A port that is free, and that the system gives to nobody by itself: a run's coordinator leaves it for a while and comes back.
 ///
@@ -23,32 +24,44 @@ pub fn quiet_address() -> String {
 
 /// A child of this process, which does not outlive a test that fails.
 #[derive(Debug)]
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    born: Instant,
+}
 
 impl Process {
     fn start(mut command: Command, log: &Path) -> Self {
         let log = File::options().append(true).create(true).open(log);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(log.expect("log"));
-        Self(command.spawn().expect("starts"))
+        Self {
+            child: command.spawn().expect("starts"),
+            born: Instant::now(),
+        }
     }
 
     /// Its number.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.0.id()
+        self.child.id()
+    }
+
+    /// Whether it has just been started: it reads its data, or shakes hands.
+    #[must_use]
+    pub fn is_young(&self) -> bool {
+        self.born.elapsed() < Duration::from_millis(100)
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().expect("a child")
+        self.child.try_wait().expect("a child")
     }
 
     /// Kills it and waits for its end; whether it was there to be killed.
     pub fn kill(&mut self) -> bool {
         let there = self.ended().is_none();
-        self.0.kill().expect("killed");
-        self.0.wait().expect("reaped");
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
         there
     }
 }
@@ -56,8 +69,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended long ago.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

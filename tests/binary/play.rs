@@ -28,6 +28,8 @@ pub struct Play<'a> {
     drained: Vec<Process>,
     /// Stopped processes, and when they may go on.
     frozen: Vec<(u32, Instant)>,
+    /// Whether the coordinator was killed once its run was complete, and not started again.
+    killed_last: bool,
     /// All children of coordinators that were seen.
     children: Vec<u32>,
     /// What happened so far.
@@ -57,6 +59,7 @@ impl<'a> Play<'a> {
             schedule,
             drained: Vec::new(),
             frozen: Vec::new(),
+            killed_last: false,
             children: Vec::new(),
             counts: Counts::new(),
         }
@@ -135,9 +138,8 @@ impl<'a> Play<'a> {
 
     /// Waits until a checkpoint is being written, unless none is for a while.
     fn wait_for_writing(&self) {
-        let (begin, left_over) = (Instant::now(), self.launch.half_written());
-        let new = |path: &String| !left_over.contains(path);
-        while begin.elapsed() < LEASE && !self.launch.half_written().iter().any(&new) {}
+        let begin = Instant::now();
+        while begin.elapsed() < LEASE && self.launch.half_written().is_empty() {}
     }
 
     fn strike(&mut self, strike: &Strike) {
@@ -176,11 +178,19 @@ impl<'a> Play<'a> {
     }
 
     fn kill_workers(&mut self, count: usize, pause: Duration) {
-        let killed = self.kill_without_pause(count);
+        let phase = self.phase();
+        let killed = match self.schedule.one_command {
+            true => self.kill_children(count),
+            false => self.kill_oldest(count),
+        };
         match killed {
             0 => return,
             1 => self.count("kills of one worker"),
             _ => self.count("kills of several workers"),
+        }
+        for _ in 0..killed {
+            self.count("kill -9");
+            self.count(phase);
         }
         self.wait(pause);
         if !self.schedule.one_command {
@@ -189,23 +199,26 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Kills the workers that have been there longest; how many were there to be killed.
-    fn kill_without_pause(&mut self, count: usize) -> usize {
-        let phase = self.phase();
-        let killed: Vec<bool> = if self.schedule.one_command {
-            let children = living_children(&self.coordinator);
-            self.children.extend(&children);
-            let victims = children.iter().take(count);
-            victims.map(|&pid| send_signal(pid, "KILL")).collect()
-        } else {
-            self.workers.drain(..count).map(|mut w| w.kill()).collect()
-        };
-        let killed = killed.into_iter().filter(|&there| there).count();
-        for _ in 0..killed {
-            self.count("kill -9");
-            self.count(phase);
+    /// Kills workers that the coordinator has started; how many.
+    fn kill_children(&mut self, count: usize) -> usize {
+        let children = living_children(&self.coordinator);
+        self.children.extend(&children);
+        let killed = children.into_iter().take(count);
+        killed.filter(|&pid| send_signal(pid, "KILL")).count()
+    }
+
+    /// Kills the workers that have been there longest; how many.
+    fn kill_oldest(&mut self, count: usize) -> usize {
+        let mut killed: Vec<Process> = self.workers.drain(..count).collect();
+        killed.retain_mut(Process::kill);
+        let young = killed.iter().filter(|worker| worker.is_young());
+        for _ in 0..young.count() {
+            self.count("kills of a process that had just started");
         }
-        killed
+        for worker in &killed {
+            self.frozen.retain(|&(pid, _)| pid != worker.pid());
+        }
+        killed.len()
     }
 
     /// Kills the coordinator and so many workers, and starts the coordinator again, and as many workers.
@@ -215,15 +228,20 @@ impl<'a> Play<'a> {
             self.thaw_all();
             self.children.extend(living_children(&self.coordinator));
         }
-        let (phase, before) = (self.phase(), self.launch.half_written().len());
         if self.coordinator.kill() {
-            self.count("kill -9");
-            self.count(phase);
-            self.count("kills of the coordinator");
+            let phase = self.phase();
+            for what in ["kill -9", "kills of the coordinator", phase] {
+                self.count(what);
+            }
+            if self.coordinator.is_young() {
+                self.count("kills of a process that had just started");
+            }
+            if !self.launch.half_written().is_empty() {
+                self.count("checkpoints cut off");
+            }
         }
-        if self.launch.half_written().len() > before {
-            self.count("checkpoints cut off");
-        }
+        let pid = self.coordinator.pid();
+        self.frozen.retain(|&(frozen, _)| frozen != pid);
         if self.schedule.one_command {
             wait_for_orphans(&self.children);
             // Whatever the number of workers that go on.
@@ -232,7 +250,8 @@ impl<'a> Play<'a> {
             self.kill_workers(workers, Duration::ZERO);
         }
         self.wait(pause);
-        if self.launch.result().is_none() {
+        self.killed_last = self.launch.result().is_some();
+        if !self.killed_last {
             self.coordinator = self.launch.coordinator();
         }
     }
@@ -274,9 +293,11 @@ impl<'a> Play<'a> {
         }
         self.thaw_all();
         self.children.extend(living_children(&self.coordinator));
-        let mut left = vec![&mut self.coordinator];
-        left.extend(self.workers.iter_mut().chain(&mut self.drained));
-        let mut asked = false;
+        let mut left: Vec<_> = self.workers.iter_mut().chain(&mut self.drained).collect();
+        if !self.killed_last {
+            left.push(&mut self.coordinator);
+        }
+        let (mut asked, begin) = (false, Instant::now());
         while !left.is_empty() {
             std::thread::sleep(Duration::from_millis(10));
             left.retain_mut(|process| match process.ended() {

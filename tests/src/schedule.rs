@@ -80,7 +80,13 @@ impl Schedule {
         // The first strikes while processes start.
         moments[0] = 0;
         let mut strikes: Vec<Strike> = Vec::new();
-        for step in moments {
+        for mut step in moments {
+            if random.random_range(0..4) == 0
+                && let Some(last) = strikes.last()
+            {
+                // At once after the one before, while what was killed starts again.
+                step = last.step;
+            }
             let strike = strike(&mut random, step, one_command, lease);
             strikes.push(strike);
         }
@@ -117,7 +123,7 @@ fn strike(random: &mut impl Rng, step: u64, one_command: bool, lease: Duration) 
         _ => Fault::Join,
     };
     // Whoever is struck while it starts is still loading its data, or shaking hands.
-    let most = if step == 0 { 150 } else { 25 };
+    let most = if step == 0 { 80 } else { 25 };
     Strike {
         step,
         writing: random.random_range(0..4) == 0,

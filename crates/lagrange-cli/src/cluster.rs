@@ -76,7 +76,9 @@ impl Coordinator {
     /// If the folder's run is complete, under way, or not one of this dataset.
     pub fn resume(path: &Path, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
         let (mut folder, config) = RunFolder::reopen(path)?;
-        let found = folder.checkpoints().newest()?;
+        let checkpoints = folder.checkpoints();
+        checkpoints.tidy();
+        let found = checkpoints.newest()?;
         for (path, error) in &found.damaged {
             eprintln!(
                 "warning: {}: {error}; going back to the one before",

@@ -136,7 +136,7 @@ fn whatever_is_killed_and_whenever_the_run_ends_as_if_nothing_had_been() {
         let name = format!("seed-{seed}");
         let launch = launch(folder.path(), &name, schedule.classic, &address);
         let mut play = Play::begin(&schedule, launch);
-        play.to_the_end();
+        play.play();
         let baseline = &baselines[usize::from(schedule.classic)];
         check(seed, &play.launch, baseline);
         for (what, count) in &play.counts {
@@ -165,7 +165,8 @@ fn check_counts(counts: &Counts) {
         ("kills in a step", 20),
         ("kills in an evaluation", 2),
         ("checkpoints cut off", 1),
-        ("processes stopped", 3),
+        ("workers stopped", 3),
+        ("coordinators stopped", 1),
         ("workers asked to go", 1),
         ("late workers", 1),
     ] {

@@ -66,7 +66,7 @@ impl<'a> Play<'a> {
     }
 
     /// Lets everything happen, to the end of the run and of every process.
-    pub fn to_the_end(&mut self) {
+    pub fn play(&mut self) {
         for strike in &self.schedule.strikes {
             if !self.wait_for(strike) {
                 break;
@@ -154,7 +154,9 @@ impl<'a> Play<'a> {
             Fault::KillCoordinator => self.kill_coordinator(0, strike.pause),
             Fault::KillEverything => self.kill_coordinator(present, strike.pause),
             Fault::FreezeWorker(time) => self.freeze_worker(time),
-            Fault::FreezeCoordinator(time) => self.freeze(self.coordinator.pid(), time),
+            Fault::FreezeCoordinator(time) => {
+                self.freeze(self.coordinator.pid(), time, "coordinators stopped");
+            }
             Fault::Drain => self.drain(),
             Fault::Join => {
                 self.workers.push(self.launch.worker());
@@ -262,14 +264,14 @@ impl<'a> Play<'a> {
             false => self.workers.first().map(Process::pid),
         };
         if let Some(pid) = pid {
-            self.freeze(pid, time);
+            self.freeze(pid, time, "workers stopped");
         }
     }
 
-    fn freeze(&mut self, pid: u32, time: Duration) {
+    fn freeze(&mut self, pid: u32, time: Duration, what: &'static str) {
         if send_signal(pid, "STOP") {
             self.frozen.push((pid, Instant::now() + time));
-            self.count("processes stopped");
+            self.count(what);
         }
     }
 

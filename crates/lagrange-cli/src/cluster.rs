@@ -7,7 +7,7 @@ use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
     Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
-    hexadecimal, serve,
+    connections_of, hexadecimal, serve_without_farewell,
 };
 use lagrange_data::{Dataset, Outline, Partition};
 use lagrange_protocol::RunSpec;
@@ -152,16 +152,17 @@ impl Coordinator {
             own_thread: true,
         };
         let begin = Instant::now();
-        let served = serve(listener, self.training, options, interrupt).await;
+        let incoming = connections_of(listener);
+        let ended = serve_without_farewell(incoming, self.training, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
-        finish(
-            &self.config,
-            &served?,
-            folder,
-            self.options.rules.workers,
-            seconds,
-        )
+        let (served, audience) = ended?;
+        let workers = self.options.rules.workers;
+        let result = finish(&self.config, &served, folder, workers, seconds)?;
+        if let Err(error) = audience.dismiss("the run is complete").await {
+            tracing::warn!(%error, "the result is written, but workers could not be told");
+        }
+        Ok(result)
     }
 }
 

@@ -43,10 +43,11 @@ fn workers_may_come_before_their_coordinator_and_leave_when_it_is_asked_to_go() 
     assert!(end(worker).success());
     let result = launch.result().expect("what there is");
     assert_eq!(result["interrupted"], true);
-    assert_eq!(
-        result["steps"],
-        launch.checkpoint(),
-        "all of it can be resumed"
+    // It is taken at the last end of a step; the round that was out may end one more.
+    let (steps, saved) = (result["steps"].as_u64(), launch.checkpoint());
+    assert!(
+        steps == Some(saved) || steps == Some(saved + 1),
+        "{steps:?} {saved}"
     );
     assert!(launch.run_dir.join("model.safetensors").is_file());
 }

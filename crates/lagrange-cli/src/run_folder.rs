@@ -258,3 +258,38 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path).with_context(failed)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_kept_up_to_what_the_checkpoint_holds() {
+        let facts: Facts = serde_json::from_value(json!({
+            "run": "", "configuration": "", "dataset_sha256": "", "round": 9, "step": 8, "total_steps": 16,
+            "due": ["test"], "evaluations": [], "equations": 0, "balance": 0,
+            "guard": { "sum": 0, "count": 0, "returns": 0 }, "updates": {}, "history": [],
+        }))
+        .expect("facts");
+        for (kept, line) in [
+            (true, json!({ "event": "step", "step": 8 })),
+            (true, json!({ "event": "rollback", "step": 8 })),
+            (
+                true,
+                json!({ "event": "evaluation", "step": 4, "split": "test" }),
+            ),
+            (
+                true,
+                json!({ "event": "evaluation", "step": 8, "split": "validation" }),
+            ),
+            (
+                false,
+                json!({ "event": "evaluation", "step": 8, "split": "test" }),
+            ),
+            (false, json!({ "event": "step", "step": 9 })),
+            (false, json!({ "event": "membership", "workers": 2 })),
+        ] {
+            assert_eq!(belongs(&line.to_string(), &facts), kept, "{line}");
+        }
+    }
+}

@@ -138,6 +138,13 @@ fn addresses_that_cannot_be_had_are_named() {
         &failure(&worker, 1),
         &["no coordinator at", &address, "Connection refused"],
     );
+    // A name may be late, where containers start in any order; but not for ever.
+    let unknown = "coordinator.invalid:7400";
+    let worker = ["worker", "--insecure", "--connect", unknown];
+    one_line(
+        &failure(&[&worker[..], &["--connect-timeout", "1"]].concat(), 1),
+        &["no coordinator at", unknown],
+    );
     one_line(
         &failure(&["worker", "--connect", "nonsense"], 1),
         &["nonsense", "host:port"],

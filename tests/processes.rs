@@ -289,6 +289,48 @@ fn any_idx_set_of_square_images_trains_with_its_own_network() {
     );
 }
 
+/// Not the death of a worker, to be made good by others: whoever is left would fail as well.
+#[test]
+fn work_that_nobody_can_do_ends_the_run_with_the_cause() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    write_idx(&bars(400, 100), folder.path());
+    let config = small_config(8).to_toml().expect("TOML");
+    std::fs::write(path("config.toml"), config).expect("written");
+    let run_dir = path("run");
+    let arguments = [
+        "train",
+        "--workers",
+        "2",
+        "--restarts",
+        "0",
+        "--epochs",
+        "5000",
+        "--data-dir",
+        &path(""),
+        "--config",
+        &path("config.toml"),
+        "--run-dir",
+        &run_dir,
+    ];
+    let child = start_until_step(&arguments.map(str::to_owned), Path::new(&run_dir), 5);
+    // The worker that is left must read the other one's shards.
+    std::fs::remove_file(path("train-images-idx3-ubyte")).expect("removed");
+    let workers = children_of(child.id());
+    signal(workers[0], "KILL");
+    let output = child.wait_with_output().expect("ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let errors: Vec<_> = stderr.lines().filter(|l| l.starts_with("error")).collect();
+    assert_eq!(errors.len(), 1, "{stderr}");
+    assert!(
+        errors[0].contains("could not do its work")
+            && errors[0].contains("train-images-idx3-ubyte"),
+        "{stderr}"
+    );
+    assert!(workers.iter().all(|&pid| !alive(pid)));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_costs_the_metrics_but_not_the_model() {

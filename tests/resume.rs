@@ -132,6 +132,35 @@ fn killed_twice_and_resumed_with_other_numbers_of_workers_it_ends_with_the_same_
 }
 
 #[test]
+fn whatever_the_number_of_workers_that_go_on_the_bits_are_the_same() {
+    let case = Case::new(2, &[]);
+    let first = case.start(8, &["--workers", "2"]);
+    case.wait_for_checkpoint(6);
+    case.kill(first);
+    let kept = case.folder.path().join("kept");
+    copy_folder(&case.run_dir(), &kept);
+    for workers in ["1", "2", "3", "4", "8"] {
+        std::fs::remove_dir_all(case.run_dir()).expect("removed");
+        copy_folder(&kept, &case.run_dir());
+        let arguments = case.resume(&["--workers", workers, "--threads", "1"]);
+        case.check(&json(&borrowed(&arguments)));
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let path = entry.expect("entry").path();
+        let copy = to.join(path.file_name().expect("name"));
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            std::fs::copy(&path, &copy).expect("copied");
+        }
+    }
+}
+
+#[test]
 fn digits_from_k_means_kernels_and_classic_runs_resume_as_well() {
     for extra in [
         &["--task", "digits"][..],
@@ -239,6 +268,27 @@ fn damaged_checkpoints_are_named_and_passed_over() {
     }
 }
 
+/// What a coordinator leaves that is killed before a checkpoint gets its name: part of a file, under another name, beside the one before.
+#[test]
+fn a_checkpoint_that_did_not_get_its_name_is_not_one() {
+    let case = Case::new(4, &[]);
+    let first = case.start(12, &["--workers", "2"]);
+    case.wait_for_checkpoint(10);
+    case.kill(first);
+    let newest = checkpoints(&case.run_dir()).pop().expect("one at least").0;
+    let bytes = std::fs::read(&newest).expect("read");
+    let part = newest.with_file_name(".checkpoint-cut-off");
+    std::fs::write(&part, &bytes[..bytes.len() / 2]).expect("written");
+    let output = lagrange(&borrowed(&case.resume(&[])))
+        .output()
+        .expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("going back"), "{stderr}");
+    case.check(&last_json(&output));
+    assert!(!part.exists(), "nothing of it is left over");
+}
+
 #[test]
 fn what_cannot_be_resumed_is_refused_with_the_reason() {
     let case = Case::new(4, &[]);
@@ -275,6 +325,17 @@ fn what_cannot_be_resumed_is_refused_with_the_reason() {
     assert!(changed.contains("schedule.trust"), "{changed}");
     std::fs::write(&config, text).expect("written");
 
+    let newest = checkpoints(&case.run_dir()).pop().expect("one at least").0;
+    let bytes = std::fs::read(&newest).expect("read");
+    let later = of_a_later_release(&bytes);
+    std::fs::write(&newest, later).expect("written");
+    let format = resume(&case.run_dir(), 1);
+    assert!(
+        format.contains("`lagrange checkpoint 2`") && format.contains("release that wrote it"),
+        "{format}"
+    );
+    std::fs::write(&newest, bytes).expect("written");
+
     let data = case.folder.path().join("data");
     std::fs::create_dir(&data).expect("folder");
     lagrange_tests::write_idx(&other_digits(), &data);
@@ -284,6 +345,16 @@ fn what_cannot_be_resumed_is_refused_with_the_reason() {
         foreign.contains("dataset") && foreign.contains("--data-dir"),
         "{foreign}"
     );
+}
+
+/// A checkpoint with another format in its header.
+fn of_a_later_release(bytes: &[u8]) -> Vec<u8> {
+    const FORMAT: &[u8] = b"lagrange checkpoint 1";
+    let mut windows = bytes.windows(FORMAT.len());
+    let place = windows.position(|window| window == FORMAT).expect("format");
+    let mut bytes = bytes.to_vec();
+    bytes[place + FORMAT.len() - 1] = b'2';
+    bytes
 }
 
 /// As many images of the same size as the run's, but others.

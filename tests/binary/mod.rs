@@ -1,6 +1,8 @@
 //! The `lagrange` binary as a user runs it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod cluster;
+pub mod play;
 pub mod process;
 
 use std::process::{Command, Output};

@@ -6,6 +6,7 @@
 
 pub mod memory;
 pub mod network;
+pub mod schedule;
 
 use lagrange_cli::config::Config;
 use lagrange_core::network::{NetworkSpec, Padding, StageSpec};

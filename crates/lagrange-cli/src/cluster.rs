@@ -7,7 +7,7 @@ use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
     Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
-    hexadecimal, serve,
+    connections_of, hexadecimal, serve_without_farewell,
 };
 use lagrange_data::{Dataset, Outline, Partition};
 use lagrange_protocol::RunSpec;
@@ -76,7 +76,9 @@ impl Coordinator {
     /// If the folder's run is complete, under way, or not one of this dataset.
     pub fn resume(path: &Path, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
         let (mut folder, config) = RunFolder::reopen(path)?;
-        let found = folder.checkpoints().newest()?;
+        let checkpoints = folder.checkpoints();
+        checkpoints.tidy();
+        let found = checkpoints.newest()?;
         for (path, error) in &found.damaged {
             eprintln!(
                 "warning: {}: {error}; going back to the one before",
@@ -84,14 +86,14 @@ impl Coordinator {
             );
         }
         let Some((path, snapshot)) = found.snapshot else {
-            folder.keep_metrics(0)?;
+            folder.keep_metrics(None)?;
             let mut coordinator = Self::prepare(config, dataset, options)?;
             coordinator.folder = Some(folder);
             return Ok(coordinator);
         };
         check_identity(&snapshot, &config, dataset)
             .with_context(|| format!("{}: cannot be resumed", path.display()))?;
-        folder.keep_metrics(snapshot.facts.step)?;
+        folder.keep_metrics(Some(&snapshot.facts))?;
         let run = config.plan(dataset.side, dataset.train.len())?;
         let partition = partition(&run.spec, dataset)?;
         let training = Training::resume(&snapshot, run, partition, options.rules)
@@ -150,16 +152,17 @@ impl Coordinator {
             own_threads: true,
         };
         let begin = Instant::now();
-        let served = serve(listener, self.training, options, interrupt).await;
+        let incoming = connections_of(listener);
+        let ended = serve_without_farewell(incoming, self.training, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
-        finish(
-            &self.config,
-            &served?,
-            folder,
-            self.options.rules.workers,
-            seconds,
-        )
+        let (served, audience) = ended?;
+        let workers = self.options.rules.workers;
+        let result = finish(&self.config, &served, folder, workers, seconds)?;
+        if let Err(error) = audience.dismiss("the run is complete").await {
+            tracing::warn!(%error, "the result is written, but workers could not be told");
+        }
+        Ok(result)
     }
 }
 

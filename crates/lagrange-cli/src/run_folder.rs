@@ -3,9 +3,10 @@
 use crate::config::Config;
 use crate::model::Model;
 use anyhow::{Context as _, Result, bail};
-use lagrange_coordinator::{CheckpointStore, Observed, Outcome};
+use lagrange_coordinator::{CheckpointStore, Facts, Observed, Outcome};
 use lagrange_data::{Split, Task};
 use serde::Serialize;
+use serde_json::json;
 use std::fs::{File, TryLockError};
 use std::io::{LineWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -117,19 +118,19 @@ impl RunFolder {
         Ok((folder, config))
     }
 
-    /// Keeps the metrics up to the step that a resumed run goes on from: what came after will come again.
+    /// Keeps the metrics up to the moment of the checkpoint that a resumed run goes on from, if there is one: what came after will come again.
     ///
     /// # Errors
     /// If they cannot be rewritten.
-    pub fn keep_metrics(&mut self, step: u64) -> Result<()> {
+    pub fn keep_metrics(&mut self, checkpoint: Option<&Facts>) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut kept = 0;
         let mut end = 0;
         for line in text.split_inclusive('\n') {
             end += line.len();
-            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-            if value["event"] == "step" && value["step"].as_u64().is_some_and(|s| s <= step) {
+            // The last one may have been cut off.
+            if line.ends_with('\n') && checkpoint.is_some_and(|facts| belongs(line, facts)) {
                 kept = end;
             }
         }
@@ -216,6 +217,22 @@ fn default_path(config: &Config) -> PathBuf {
         .unwrap_or_else(|| base.join(&name))
 }
 
+/// Whether a line of the metrics tells of what a checkpoint holds.
+fn belongs(line: &str, checkpoint: &Facts) -> bool {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    let still_due = || {
+        checkpoint
+            .due
+            .iter()
+            .any(|split| line["split"] == json!(split))
+    };
+    let Some(step) = line["step"].as_u64() else {
+        return false;
+    };
+    step < checkpoint.step
+        || (step == checkpoint.step && (line["event"] != "evaluation" || !still_due()))
+}
+
 /// Keeps other processes out of a run folder, for as long as this one lives.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(".lock");
@@ -240,4 +257,39 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     file.as_file().sync_all().with_context(failed)?;
     file.persist(path).with_context(failed)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_kept_up_to_what_the_checkpoint_holds() {
+        let facts: Facts = serde_json::from_value(json!({
+            "run": "", "configuration": "", "dataset_sha256": "", "round": 9, "step": 8, "total_steps": 16,
+            "due": ["test"], "evaluations": [], "equations": 0, "balance": 0,
+            "guard": { "sum": 0, "count": 0, "returns": 0 }, "updates": {}, "history": [],
+        }))
+        .expect("facts");
+        for (kept, line) in [
+            (true, json!({ "event": "step", "step": 8 })),
+            (true, json!({ "event": "rollback", "step": 8 })),
+            (
+                true,
+                json!({ "event": "evaluation", "step": 4, "split": "test" }),
+            ),
+            (
+                true,
+                json!({ "event": "evaluation", "step": 8, "split": "validation" }),
+            ),
+            (
+                false,
+                json!({ "event": "evaluation", "step": 8, "split": "test" }),
+            ),
+            (false, json!({ "event": "step", "step": 9 })),
+            (false, json!({ "event": "membership", "workers": 2 })),
+        ] {
+            assert_eq!(belongs(&line.to_string(), &facts), kept, "{line}");
+        }
+    }
 }

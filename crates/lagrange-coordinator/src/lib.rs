@@ -33,6 +33,7 @@ pub use report::{Evaluation, Report, StepReport};
 pub use round::{Receipt, Round, RoundTotal};
 pub use rules::Rules;
 pub use run_plan::{PlanError, RunPlan};
-pub use serve::{Security, ServeError, ServeOptions, Served, serve, serve_on};
+pub use serve::{Audience, Security, ServeError, ServeOptions, Served};
+pub use serve::{connections_of, serve, serve_on, serve_without_farewell};
 pub use start::StartKind;
 pub use training::{Command, Event, Identity, Training, TrainingError};

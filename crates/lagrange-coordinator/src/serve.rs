@@ -17,12 +17,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
@@ -89,8 +89,13 @@ pub async fn serve(
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    serve_on(incoming, training, options, interrupt).await
+    serve_on(connections_of(listener), training, options, interrupt).await
+}
+
+/// The connections of a listener.
+#[must_use]
+pub fn connections_of(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
 /// [`serve`] on connections of any kind.
@@ -103,6 +108,50 @@ pub async fn serve_on<I>(
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Served, ServeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (served, audience) = serve_without_farewell(incoming, training, options, interrupt).await?;
+    audience.dismiss("the run is complete").await?;
+    Ok(served)
+}
+
+/// The workers of a run that has ended, who do not know it yet: if this process died now, they would wait for one that goes on.
+#[derive(Debug)]
+pub struct Audience {
+    connections: Arc<Connections>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Audience {
+    /// Lets the workers go.
+    ///
+    /// # Errors
+    /// [`ServeError::Server`]
+    pub async fn dismiss(self, message: &str) -> Result<(), ServeError> {
+        self.connections.finish(message);
+        let _ = self.stop.send(());
+        let abort = self.server.abort_handle();
+        match tokio::time::timeout(GOODBYE, self.server).await {
+            Ok(Ok(served)) => served?,
+            Ok(Err(_)) => {}
+            Err(_) => abort.abort(),
+        }
+        Ok(())
+    }
+}
+
+/// [`serve_on`], but workers are let go only by [`Audience::dismiss`]: once the result is where a crash cannot reach it.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn serve_without_farewell<I>(
+    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    training: Training,
+    options: ServeOptions,
+    interrupt: impl Future<Output = ()> + Send + 'static,
+) -> Result<(Served, Audience), ServeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -145,34 +194,36 @@ where
     let server = tokio::spawn(server);
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     interrupter.abort();
-    connections.finish(match &result {
-        Ok(Ok(_)) => "the run is complete",
-        _ => "the run failed",
-    });
-    let _ = stop.send(());
-    let abort = server.abort_handle();
-    match tokio::time::timeout(GOODBYE, server).await {
-        Ok(Ok(served)) => served?,
-        Ok(Err(_)) => {}
-        Err(_) => abort.abort(),
-    }
     if let Some(writer) = writer {
         // The driver is gone, and with it the last sender.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
-    let outcome = *result??;
-    Ok(Served {
-        outcome,
-        bytes_sent: ledger.sent(),
-        bytes_received: ledger.received(),
-    })
+    let audience = Audience {
+        connections,
+        stop,
+        server,
+    };
+    match result.and_then(|ended| Ok(ended?)) {
+        Ok(outcome) => {
+            let served = Served {
+                outcome: *outcome,
+                bytes_sent: ledger.sent(),
+                bytes_received: ledger.received(),
+            };
+            Ok((served, audience))
+        }
+        Err(error) => {
+            audience.dismiss("the run failed").await?;
+            Err(error)
+        }
+    }
 }
 
 /// What takes checkpoints, and the thread that writes them if they get one.
 fn keeper(
     store: CheckpointStore,
     own_thread: bool,
-) -> Result<(Option<Keep>, Option<JoinHandle<()>>), ServeError> {
+) -> Result<(Option<Keep>, Option<std::thread::JoinHandle<()>>), ServeError> {
     if !own_thread {
         return Ok((Some(Box::new(move |snapshot| store.keep(&snapshot))), None));
     }

@@ -20,7 +20,8 @@ pub struct Facts {
     pub step: u64,
     /// Steps of the whole run.
     pub total_steps: u64,
-    pub(crate) due: Vec<Split>,
+    /// Splits that are still to be evaluated at this step.
+    pub due: Vec<Split>,
     pub(crate) evaluations: Vec<EvaluationFacts>,
     pub(crate) equations: u64,
     /// f32

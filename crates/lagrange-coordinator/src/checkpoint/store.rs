@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 /// Checkpoints kept: the newest, and the one before it in case that turns out to be damaged.
 const KEPT: usize = 2;
 const ENDING: &str = "safetensors";
+/// Beginning of the name of a file that is being written.
+const UNFINISHED: &str = ".checkpoint-";
 
 /// A run's checkpoints.
 #[derive(Debug, Clone)]
@@ -49,7 +51,7 @@ impl CheckpointStore {
         let bytes = snapshot.to_bytes()?;
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut file = tempfile::Builder::new()
-            .prefix(".checkpoint-")
+            .prefix(UNFINISHED)
             .tempfile_in(&self.folder)
             .map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;
@@ -93,6 +95,17 @@ impl CheckpointStore {
     /// Removes all checkpoints: the run is complete.
     pub fn clear(&self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    /// Removes what was being written when its writer was killed. Nobody may be writing now.
+    pub fn tidy(&self) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                // It only takes room.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The newest checkpoint that is sound.

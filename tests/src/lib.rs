@@ -4,6 +4,7 @@
 //! as tests of `lagrange-cli`: only there does cargo build the binary with them.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod hostile;
 pub mod memory;
 pub mod network;
 pub mod schedule;

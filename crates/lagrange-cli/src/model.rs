@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use lagrange_core::network::{Network, NetworkSpec, Shape};
 use lagrange_core::weights::Weights;
 use lagrange_data::{MEAN, STANDARD_DEVIATION, Task};
-use ndarray::{Array2, s};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -83,7 +82,11 @@ impl Model {
         })
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    /// Reads a model from the bytes of its file; memory is taken only for what is really there.
+    ///
+    /// # Errors
+    /// If they are no model of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(bytes)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let entry = |key: &str| {
@@ -106,34 +109,7 @@ impl Model {
             channels: 1,
         };
         let network = Network::resolve(&spec, input, task.outputs())?;
-        let mut weights = Weights::zeros(&network);
-        let tensors = SafeTensors::deserialize(bytes)?;
-        for (index, stage) in network.stages().iter().enumerate() {
-            let mut matrix = Array2::zeros((stage.unknowns(), stage.conv.channels));
-            let kernel = [
-                stage.kernel,
-                stage.kernel,
-                stage.input.channels,
-                stage.conv.channels,
-            ];
-            let kernel = values(&tensors, &format!("stage{}.kernel", index + 1), &kernel)?;
-            let bias = values(
-                &tensors,
-                &format!("stage{}.bias", index + 1),
-                &[stage.conv.channels],
-            )?;
-            matrix
-                .slice_mut(s![..stage.patch(), ..])
-                .iter_mut()
-                .zip(kernel)
-                .for_each(|(to, from)| *to = from);
-            matrix
-                .row_mut(stage.patch())
-                .iter_mut()
-                .zip(bias)
-                .for_each(|(to, from)| *to = from);
-            weights.set_stage(index, &matrix);
-        }
+        let weights = weights(&SafeTensors::deserialize(bytes)?, &network)?;
         Ok(Self {
             task,
             spec,
@@ -141,6 +117,20 @@ impl Model {
             weights,
         })
     }
+}
+
+/// The weights of `network`: of every stage the kernel, and below it the bias.
+fn weights(tensors: &SafeTensors<'_>, network: &Network) -> Result<Weights> {
+    let mut flat = Vec::new();
+    for (index, stage) in network.stages().iter().enumerate() {
+        let channels = stage.conv.channels;
+        let kernel = [stage.kernel, stage.kernel, stage.input.channels, channels];
+        for (part, shape) in [("kernel", &kernel[..]), ("bias", &[channels])] {
+            let name = format!("stage{}.{part}", index + 1);
+            flat.extend(values(tensors, &name, shape)?);
+        }
+    }
+    Weights::from_flat(network, flat).context("the tensors are not of this network")
 }
 
 /// A tensor's values, of exactly the shape given and finite.

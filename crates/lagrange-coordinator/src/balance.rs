@@ -26,9 +26,11 @@ impl Balance {
         self.factor
     }
 
-    /// Goes on from a checkpoint's factor.
-    pub(crate) fn set_factor(&mut self, factor: f32) {
+    /// Goes on from a checkpoint's factor; tells whether it is within reach.
+    #[must_use]
+    pub(crate) fn set_factor(&mut self, factor: f32) -> bool {
         self.factor = factor;
+        (1.0 / REACH..=REACH).contains(&factor)
     }
 
     /// Takes a step's residuals: a large primal one asks for a larger penalty, a large dual one for a smaller.

@@ -123,6 +123,11 @@ impl Guard {
         best.chain(self.candidate.iter().map(|point| ("candidate", &*point.2)))
     }
 
+    /// Whether a guard can come to these numbers of losses in its window and of returns.
+    pub(crate) fn counts_to(count: u32, returns: u32) -> bool {
+        count < WINDOW && returns <= MOST_RETURNS
+    }
+
     /// A guard with the numbers and points of a checkpoint.
     pub(crate) fn restored(
         (sum, count, first, returns): Counts,

@@ -104,12 +104,23 @@ impl Round {
         shards
     }
 
-    /// Takes the work of `attempt` out of `worker`'s hands; tells whether it was there.
-    pub fn withdraw(&mut self, worker: WorkerId, attempt: u32) -> bool {
-        let before = self.outstanding.len();
+    /// Takes the work that `reply` answers out of `worker`'s hands; tells whether it was there, and is what the reply says it is.
+    pub fn withdraw(&mut self, worker: WorkerId, reply: &Reply) -> bool {
+        let Some(index) = self.answered_by(worker, reply) else {
+            return false;
+        };
+        let sound = self.check(&self.outstanding[index], reply).is_ok();
+        if sound {
+            self.outstanding.swap_remove(index);
+        }
+        sound
+    }
+
+    fn answered_by(&self, worker: WorkerId, reply: &Reply) -> Option<usize> {
+        let attempt = reply.header.attempt;
         self.outstanding
-            .retain(|a| a.worker != worker || a.attempt != attempt);
-        self.outstanding.len() < before
+            .iter()
+            .position(|a| a.worker == worker && a.attempt == attempt)
     }
 
     /// Whether `worker` has something in hand.
@@ -132,11 +143,7 @@ impl Round {
 
     /// Counts `reply` once, if it is what `worker` was last asked for.
     pub fn accept(&mut self, worker: WorkerId, reply: Reply) -> Receipt {
-        let found = self
-            .outstanding
-            .iter()
-            .position(|a| a.worker == worker && a.attempt == reply.header.attempt);
-        let Some(index) = found else {
+        let Some(index) = self.answered_by(worker, &reply) else {
             return Receipt::Stale;
         };
         if let Err(fault) = self.check(&self.outstanding[index], &reply) {

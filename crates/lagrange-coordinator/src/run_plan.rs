@@ -118,6 +118,13 @@ impl RunPlan {
                 return wrong(field, value.into(), "a finite number above 0");
             }
         }
+        if !(0.0..=1e6).contains(&step.equations) {
+            return wrong(
+                "schedule.equations",
+                step.equations.into(),
+                "a finite number, 0 or more",
+            );
+        }
         for (field, value) in [
             ("schedule.gram-decay", update.gram_decay),
             ("schedule.momentum", update.momentum),

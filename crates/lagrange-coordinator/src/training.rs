@@ -357,7 +357,7 @@ impl Training {
         if confirmed
             || times == MOST_DOUBTS
             || self.plan.is_stateful()
-            || !round.withdraw(worker, reply.header.attempt)
+            || !round.withdraw(worker, reply)
         {
             return false;
         }

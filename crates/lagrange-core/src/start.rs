@@ -55,7 +55,7 @@ pub fn patch_sample(
     let rows = forward.samples() * stage.rows();
     let mut row = vec![0.0; stage.unknowns()];
     let mut random = stream(seed, Purpose::Patches, shard, index as u64);
-    let mut patches = Vec::with_capacity(count * stage.patch());
+    let mut patches = Vec::with_capacity(count.min(rows) * stage.patch());
     let mut kept = 0;
     // Most of a digit is background: twice the draws yield about the number wanted.
     for _ in 0..2 * count {

@@ -35,6 +35,9 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// Most shards a run may have: each costs an entry in every reply.
 pub const MAX_SHARDS: u32 = 4096;
 
+/// Most values that a job may take of a shard, or give: more than any sensible run has, and still less than a machine's memory.
+pub const MAX_VALUES: usize = 1 << 30;
+
 /// How often an idle connection is probed. Without probes a cut network leaves both sides waiting for ever.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 

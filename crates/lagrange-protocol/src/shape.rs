@@ -1,8 +1,9 @@
 //! How many numbers a job takes and gives: what bounds every payload before it is allocated.
 
+use crate::limits::MAX_VALUES;
 use crate::{ConversionError, Job, RunSpec};
 use lagrange_core::equations::EquationLayout;
-use lagrange_core::network::Network;
+use lagrange_core::network::{Network, Stage};
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::classic::{Order, SweepRound, rows_per_shard, sweep_layout};
 
@@ -25,8 +26,29 @@ impl JobShape {
     /// The shape of `job` in the run of `spec` with `network`.
     ///
     /// # Errors
-    /// [`ConversionError::OutOfRange`] if the job names a stage that has no kernels to find.
+    /// [`ConversionError::OutOfRange`] if the job names a stage that has no kernels to find, or is too large.
     pub fn of(job: Job, spec: &RunSpec, network: &Network) -> Result<Self, ConversionError> {
+        let shape = Self::unbounded(job, spec, network)?;
+        let Self {
+            shared,
+            rows_in,
+            sums,
+            rows_out,
+            ..
+        } = shape;
+        // What a shard's part draws, whether or not it travels.
+        let widest = network.stages().iter().map(Stage::unknowns).max();
+        let drawn = spec.step.gram_rows.max(spec.start_patches) * widest.unwrap_or(0);
+        if [shared, rows_in, sums, rows_out, drawn]
+            .iter()
+            .any(|&size| size > MAX_VALUES)
+        {
+            return Err(ConversionError::OutOfRange("job"));
+        }
+        Ok(shape)
+    }
+
+    fn unbounded(job: Job, spec: &RunSpec, network: &Network) -> Result<Self, ConversionError> {
         let hidden = |stage: usize| {
             network
                 .hidden()
@@ -61,6 +83,10 @@ impl JobShape {
                 sums: 2 * hidden(stage)?.conv.channels,
                 ..plain
             },
+            // Otherwise nothing would compute it, and the answer would be whatever lay in the buffers.
+            Job::Step { .. } if spec.sweep.is_some() => {
+                return Err(ConversionError::OutOfRange("job.step"));
+            }
             Job::Step { gram, .. } => {
                 let rows = spec.batch_per_shard * network.outputs();
                 Self {

@@ -3,15 +3,16 @@
 use crate::compute::{Answer, Compute};
 use crate::connect::{Dial, Pauses, connect, root_cause};
 use crate::executor::Executor;
-use crate::store::{DataSource, ShardStore};
+use crate::store::{DataSource, ShardStore, StoreError};
 use lagrange_core::network::{Network, NetworkError, NetworkSpec, Shape};
-use lagrange_data::{DataError, Dataset, PartitionError, Task, TaskError};
+use lagrange_data::{DataError, Dataset, Task, TaskError};
 use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION};
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
 use lagrange_protocol::{
     Assembler, ConversionError, FrameError, RunSpec, Token, Work, WorkHeader, frames,
 };
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ pub enum WorkerError {
     Network(#[from] NetworkError),
     /// The data cannot be cut as the run wants it.
     #[error("the run's shards: {0}")]
-    Partition(#[from] PartitionError),
+    Store(#[from] StoreError),
 }
 
 /// Works for a run until it is over, or until `stop` resolves: then it answers what it has in hand and goes.
@@ -432,9 +433,9 @@ impl Session {
         assembler: &mut Assembler<WorkHeader>,
         work: v1::Work,
     ) -> Result<Assembled, WorkerError> {
-        let fault = |error: ConversionError| protocol_error(&self.address, error);
-        let header = WorkHeader::try_from(work).map_err(fault)?;
-        let shape = self.compute.shape(header.job).map_err(fault)?;
+        let fault = |error: &dyn Display| protocol_error(&self.address, error);
+        let header = WorkHeader::try_from(work).map_err(|error| fault(&error))?;
+        let shape = self.compute.check(&header).map_err(|error| fault(&error))?;
         let expected = shape.work_floats(header.shards.len());
         Ok(assembler.begin(header, expected))
     }

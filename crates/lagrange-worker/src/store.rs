@@ -40,6 +40,17 @@ pub enum StoreError {
     /// The files are no longer those of the handshake.
     #[error("the dataset's files changed during the run; restore them and repeat the run")]
     Changed,
+    /// It cannot be cut as the run wants it.
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    /// Images of another size.
+    #[error("the run is of images {run} pixels wide, but these are {data}")]
+    Side {
+        /// Width that the run says.
+        run: usize,
+        /// Width of the images here.
+        data: usize,
+    },
 }
 
 /// One shard of every split, and the order of its training samples.
@@ -79,13 +90,17 @@ impl ShardStore {
     /// An empty store for the run of `spec`, with the set already loaded from `source`, whose hash is `sha256`.
     ///
     /// # Errors
-    /// [`PartitionError`] if the set cannot be cut as the run wants it.
+    /// [`StoreError`] if the set is of other images, or cannot be cut as the run wants it.
     pub fn new(
         source: DataSource,
         dataset: Arc<Dataset>,
         sha256: [u8; 32],
         spec: &RunSpec,
-    ) -> Result<Self, PartitionError> {
+    ) -> Result<Self, StoreError> {
+        let (run, data) = (spec.side, dataset.side());
+        if run != data {
+            return Err(StoreError::Side { run, data });
+        }
         let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
         Ok(Self {
             source,

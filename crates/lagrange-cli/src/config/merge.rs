@@ -82,10 +82,14 @@ impl Config {
             .source(Some(variables));
         let mut above = config::Config::builder();
         if let Some(path) = &args.config {
-            above = above.add_source(File::new(&path.display().to_string(), FileFormat::Toml));
+            let file = File::new(&path.display().to_string(), FileFormat::Toml);
+            check_keys(&file)?;
+            above = above.add_source(file);
         }
+        check_keys(&environment)?;
         above = above.add_source(environment);
         for (key, value) in overrides(args)? {
+            check_key(&key)?;
             above = above.set_override(&key, value).map_err(|e| invalid(&e))?;
         }
         let above = above.build().map_err(|e| invalid(&e))?;
@@ -110,6 +114,24 @@ impl Config {
             .and_then(config::Config::try_deserialize)
             .map_err(|e| invalid(&e))
     }
+}
+
+/// Longer than every key there is, and so short that no tables lie deep in each other.
+const LONGEST_KEY: usize = 100;
+
+/// Keys are paths to the library, which would make room for `a[4000000000]` and nest tables without end.
+fn check_key(key: &str) -> Result<(), ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if key.len() <= LONGEST_KEY && key.bytes().all(plain) {
+        return Ok(());
+    }
+    let key: String = key.chars().take(LONGEST_KEY).collect();
+    Err(ConfigError::Invalid(format!("unknown key {key:?}")))
+}
+
+fn check_keys(source: &impl config::Source) -> Result<(), ConfigError> {
+    let values = source.collect().map_err(|e| invalid(&e))?;
+    values.keys().try_for_each(|key| check_key(key))
 }
 
 /// Flags as configuration keys and values.

@@ -7,6 +7,7 @@ use crate::multipliers::Multipliers;
 use crate::plan::{Plan, Steps};
 use crate::report::Evaluation;
 use crate::run_plan::RunPlan;
+use lagrange_core::finite::all_finite;
 use lagrange_core::schedule::streaming::{StageMemory, WeightUpdate};
 use lagrange_core::weights::Weights;
 use lagrange_data::Partition;
@@ -117,6 +118,9 @@ impl Plan {
                 ours: plan.total_steps.to_string(),
             });
         }
+        if let Some(fact) = fault(facts) {
+            return Err(CheckpointError::Damaged(format!("{fact} cannot be")));
+        }
         let reader = Reader {
             snapshot,
             plan: &plan,
@@ -145,9 +149,27 @@ impl Plan {
         plan.due = facts.due.iter().copied().collect();
         plan.evaluations = facts.evaluations.iter().map(Evaluation::from).collect();
         plan.equations = facts.equations;
-        plan.balance.set_factor(f32::from_bits(facts.balance));
-        Ok(plan)
+        match plan.balance.set_factor(f32::from_bits(facts.balance)) {
+            true => Ok(plan),
+            false => Err(CheckpointError::Damaged("its balance cannot be".to_owned())),
+        }
     }
+}
+
+/// The first of the numbers that no run comes to.
+fn fault(facts: &Facts) -> Option<&'static str> {
+    let (most, guard) = (u64::MAX / 2, &facts.guard);
+    [
+        ("its step", !(1..=facts.total_steps).contains(&facts.step)),
+        ("its round", facts.round > most),
+        ("its number of equations", facts.equations > most),
+        (
+            "what its guard has counted",
+            !Guard::counts_to(guard.count, guard.returns),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(fact, wrong)| wrong.then_some(fact))
 }
 
 /// Reads arrays of the plan's sizes.
@@ -159,7 +181,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn values(&self, name: &str) -> Result<&Vec<f32>, CheckpointError> {
         let missing = || CheckpointError::Damaged(format!("{name} is missing"));
-        self.snapshot.tensors.get(name).ok_or_else(missing)
+        let values = self.snapshot.tensors.get(name).ok_or_else(missing)?;
+        match all_finite(values) {
+            true => Ok(values),
+            false => Err(CheckpointError::Damaged(format!(
+                "{name} holds values that are no numbers"
+            ))),
+        }
     }
 
     fn weights(&self, name: &str) -> Result<Weights, CheckpointError> {

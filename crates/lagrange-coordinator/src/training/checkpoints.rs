@@ -1,14 +1,16 @@
 //! When a run's state is written down, and how it is taken up again.
 
 use super::{Command, Training};
-use crate::checkpoint::{CheckpointError, RoundFacts, Snapshot};
+use crate::checkpoint::{CheckpointError, Facts, RoundFacts, Snapshot};
 use crate::history::PastRound;
 use crate::plan::Plan;
 use crate::rules::Rules;
 use crate::run_plan::RunPlan;
+use lagrange_core::finite::all_finite;
 use lagrange_core::network::Network;
+use lagrange_core::schedule::classic::Order;
 use lagrange_data::Partition;
-use lagrange_protocol::{Job, Payload, RunSpec};
+use lagrange_protocol::{Job, JobShape, Payload, RunSpec};
 use std::time::Duration;
 
 /// What a run is called and what it is of: so that nothing is taken up by another.
@@ -47,7 +49,7 @@ impl Training {
             dataset_sha256: facts.dataset_sha256.clone(),
         };
         let plan = Plan::resume(run, partition, snapshot)?;
-        let history = past(snapshot, plan.shards() as usize)?;
+        let history = past(snapshot, &plan)?;
         Ok(Self {
             round_number: facts.round,
             history,
@@ -106,6 +108,10 @@ impl Training {
             let Job::Sweep(sweep) = round.job else {
                 continue;
             };
+            // The round in hand belongs to the step that the snapshot comes before.
+            if sweep.step >= self.plan.step {
+                break;
+            }
             snapshot.facts.history.push(RoundFacts::from(sweep));
             let mut add = |name: &str, values| {
                 let name = format!("history.{number}.{name}");
@@ -151,28 +157,51 @@ impl Training {
 }
 
 /// The rounds of a stateful schedule up to the snapshot.
-fn past(snapshot: &Snapshot, shards: usize) -> Result<Vec<PastRound>, CheckpointError> {
+fn past(snapshot: &Snapshot, plan: &Plan) -> Result<Vec<PastRound>, CheckpointError> {
+    let damaged = |fault: String| CheckpointError::Damaged(fault);
+    if !is_whole(&snapshot.facts, plan) {
+        return Err(damaged("its history has gaps".to_owned()));
+    }
+    let shards = plan.shards() as usize;
     let rounds = snapshot.facts.history.iter().enumerate();
     let read = rounds.map(|(number, facts)| {
-        let values = |name: &str| {
+        let job = Job::Sweep((*facts).into());
+        let shape = JobShape::of(job, plan.spec(), plan.network());
+        let shape = shape.map_err(|error| damaged(error.to_string()))?;
+        let values = |name: &str, length: usize| {
             let name = format!("history.{number}.{name}");
-            let missing = || CheckpointError::Damaged(format!("{name} is missing"));
-            snapshot.tensors.get(&name).ok_or_else(missing)
+            let values = snapshot.tensors.get(&name);
+            let sound = |values: &&Vec<f32>| values.len() == length && all_finite(values);
+            let wrong = || damaged(format!("{name} is not {length} numbers"));
+            values.filter(sound).ok_or_else(wrong)
         };
-        let rows = values("rows")?;
-        if !rows.len().is_multiple_of(shards) {
-            let fault = format!("history.{number}.rows is not of {shards} shards");
-            return Err(CheckpointError::Damaged(fault));
-        }
-        let share = rows.len() / shards;
-        let of_shard = |shard| payload(&rows[shard * share..][..share]);
+        let rows = values("rows", shards * shape.rows_in)?;
+        let of_shard = |shard| payload(&rows[shard * shape.rows_in..][..shape.rows_in]);
         Ok(PastRound {
-            job: Job::Sweep((*facts).into()),
-            shared: payload(values("shared")?),
+            job,
+            shared: payload(values("shared", shape.shared)?),
             rows: (0..shards).map(of_shard).collect(),
         })
     });
     read.collect()
+}
+
+/// Whether the history of a stateful schedule is every round from the first up to the snapshot, and there is none otherwise.
+fn is_whole(facts: &Facts, plan: &Plan) -> bool {
+    let Some(sweep) = plan.spec().sweep.filter(|_| plan.is_stateful()) else {
+        return facts.history.is_empty();
+    };
+    let mut next = (0, 0);
+    for round in &facts.history {
+        if (round.step, round.stage) != next {
+            return false;
+        }
+        next = match sweep.order {
+            Order::Taylor if round.stage < plan.network().len() => (round.step, round.stage + 1),
+            _ => (round.step + 1, 0),
+        };
+    }
+    next == (facts.step, 0)
 }
 
 fn payload(values: &[f32]) -> Payload {

@@ -341,6 +341,7 @@ fn check_size(index: usize, stage: &Stage) -> Result<(), NetworkError> {
         .rows()
         .saturating_mul(unknowns)
         .max(stage.weights())
+        .max(stage.conv.len())
         .max(unknowns.saturating_mul(unknowns + 1) / 2);
     if values > MAX_VALUES {
         return Err(NetworkError::TooLarge {

@@ -18,7 +18,7 @@ use lagrange_core::tree::{Node, PartialSums, add_into};
 use lagrange_core::weights::Weights;
 use lagrange_data::{ShardData, normalise};
 use lagrange_protocol::{
-    ConversionError, Job, JobShape, NodeSum, Payload, ReplyHeader, RunSpec, Work,
+    ConversionError, Job, JobShape, NodeSum, Payload, ReplyHeader, RunSpec, Work, WorkHeader,
 };
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -122,7 +122,14 @@ impl Compute {
     /// [`ComputeError`]
     pub fn answer(&self, work: &Work) -> Result<Answer, ComputeError> {
         let header = &work.header;
-        let shape = self.check(work)?;
+        let shape = self.check(header)?;
+        let expected = shape.work_floats(header.shards.len());
+        if work.payload.len() != expected {
+            return Err(ComputeError::Misfit(format!(
+                "{} values where {expected} belong",
+                work.payload.len()
+            )));
+        }
         self.store.hold(&header.shards)?;
         let (shared, rows) = work.payload.split_at(shape.shared);
         let (weights, extra) = shared.split_at(self.network.weights());
@@ -146,28 +153,23 @@ impl Compute {
         Ok(self.assemble(work, parts))
     }
 
-    fn check(&self, work: &Work) -> Result<JobShape, ComputeError> {
-        let header = &work.header;
+    /// Checks that `header` asks for something that this run has, of shards that it has; the sizes of its messages. Nothing may be
+    /// allocated for a payload before that.
+    ///
+    /// # Errors
+    /// [`ComputeError`]
+    pub fn check(&self, header: &WorkHeader) -> Result<JobShape, ComputeError> {
         let misfit = |text: String| Err(ComputeError::Misfit(text));
         let shape = self.shape(header.job)?;
         if !header.shards.is_sorted_by(|a, b| a < b) {
             return misfit("its shards are not in order".to_owned());
         }
-        if let Some(shard) = header
-            .shards
-            .iter()
-            .find(|&&shard| shard as usize >= self.spec.shards)
-        {
-            return misfit(format!("shard {shard} of {}", self.spec.shards));
+        match header.shards.last() {
+            Some(&last) if last as usize >= self.spec.shards => {
+                misfit(format!("shard {last} of {}", self.spec.shards))
+            }
+            _ => Ok(shape),
         }
-        let expected = shape.work_floats(header.shards.len());
-        if work.payload.len() != expected {
-            return misfit(format!(
-                "{} values where {expected} belong",
-                work.payload.len()
-            ));
-        }
-        Ok(shape)
     }
 
     fn assemble(&self, work: &Work, parts: Vec<Part>) -> Answer {

@@ -1,0 +1,4 @@
+//! Messages of the protocol.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lagrange_tests::hostile::message(bytes));

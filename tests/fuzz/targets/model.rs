@@ -1,0 +1,4 @@
+//! Trained models.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lagrange_tests::hostile::model(bytes));

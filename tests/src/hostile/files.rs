@@ -1,0 +1,79 @@
+//! Files that a user names.
+
+use super::runs::tiny_runs;
+use lagrange_cli::args::RunArgs;
+use lagrange_cli::config::Config;
+use lagrange_cli::model::Model;
+use lagrange_coordinator::Plan;
+use lagrange_data::{read_images, read_labels};
+
+/// A file of images, of labels, or of neither.
+pub fn idx(bytes: &[u8]) {
+    if let Ok(images) = read_images(bytes) {
+        let values = images.len() * images.height * images.width;
+        assert_eq!(images.pixels.len(), values);
+    }
+    if let Ok(labels) = read_labels(bytes) {
+        assert!(!labels.is_empty());
+    }
+}
+
+/// A model: what is read holds numbers only and can be written again.
+pub fn model(bytes: &[u8]) {
+    if let Ok(model) = Model::from_bytes(bytes) {
+        assert!(model.weights.as_slice().iter().all(|w| w.is_finite()));
+        let again = model.to_bytes().expect("written");
+        let again = Model::from_bytes(&again).expect("its own file");
+        assert_eq!(again.weights, model.weights);
+    }
+}
+
+/// Networks beyond this are sound, but take long to prepare.
+const MANY_WEIGHTS: usize = 20_000;
+
+/// A configuration file, and its lines as values of `--set`, up to the point where a run begins.
+pub fn configuration(bytes: &[u8]) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    let text = String::from_utf8_lossy(bytes);
+    let set = text.lines().filter(|line| line.contains('=')).take(4);
+    for args in [
+        RunArgs {
+            config: Some(file.path().to_owned()),
+            ..RunArgs::default()
+        },
+        RunArgs {
+            set: set.map(str::to_owned).collect(),
+            ..RunArgs::default()
+        },
+    ] {
+        match Config::resolve(&args) {
+            Ok(config) => plan(&config),
+            Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
+}
+
+fn plan(config: &Config) {
+    let partition = tiny_runs()[0].partition;
+    let images = partition.len(lagrange_data::Split::Train);
+    let Ok(run) = config.plan(crate::SIDE, images) else {
+        return;
+    };
+    let Ok(network) = run.spec.resolve() else {
+        return;
+    };
+    let spec = &run.spec;
+    let cut = lagrange_data::Partition::of_counts(
+        (images, images),
+        spec.shards,
+        spec.validation,
+        spec.train_limit,
+    );
+    if let (true, Ok(cut)) = (network.weights() < MANY_WEIGHTS, cut)
+        && let Ok(plan) = Plan::new(run.clone(), cut)
+    {
+        let job = plan.next_job().expect("the first round").expect("a round");
+        assert!(job.1.shared >= network.weights());
+    }
+}

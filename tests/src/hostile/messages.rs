@@ -1,0 +1,139 @@
+//! What comes over the wire, before anything is computed.
+
+use super::runs::tiny_runs;
+use lagrange_protocol::{
+    Assembler, Expected, FrameError, Framed, Job, JobShape, ReplyHeader, RunSpec, WorkHeader,
+    check_hello, check_ready, v1,
+};
+use prost::Message;
+
+/// A message of any kind: decoded, converted, checked, and for what is sound there and back again.
+pub fn message(bytes: &[u8]) {
+    if let Some(worker) = decoded::<v1::WorkerMessage>(bytes) {
+        from_worker(worker);
+    }
+    if let Some(coordinator) = decoded::<v1::CoordinatorMessage>(bytes) {
+        from_coordinator(coordinator);
+    }
+    decoded(bytes).into_iter().for_each(spec);
+    decoded(bytes).into_iter().for_each(work);
+    decoded(bytes).into_iter().for_each(reply);
+    frames(bytes);
+}
+
+fn decoded<M: Message + Default>(bytes: &[u8]) -> Option<M> {
+    let message = M::decode(bytes).ok()?;
+    let encoded = message.encode_to_vec();
+    let again = M::decode(encoded.as_slice()).expect("what was encoded");
+    assert_eq!(again.encode_to_vec(), encoded);
+    Some(message)
+}
+
+fn expected() -> Expected {
+    Expected {
+        dataset_sha256: [7; 32],
+        architecture: "12x12x1 - conv3 2".to_owned(),
+    }
+}
+
+fn from_worker(message: v1::WorkerMessage) {
+    use v1::worker_message::Kind;
+    match message.kind {
+        Some(Kind::Hello(hello)) => drop(check_hello(&hello, &expected())),
+        Some(Kind::Ready(ready)) => drop(check_ready(&ready, &expected())),
+        Some(Kind::Reply(header)) => reply(header),
+        _ => {}
+    }
+}
+
+fn from_coordinator(message: v1::CoordinatorMessage) {
+    use v1::coordinator_message::Kind;
+    match message.kind {
+        Some(Kind::Welcome(welcome)) => drop(welcome.spec.map(spec)),
+        Some(Kind::Work(header)) => work(header),
+        _ => {}
+    }
+}
+
+fn spec(wire: v1::RunSpec) {
+    let Ok(spec) = RunSpec::try_from(wire) else {
+        return;
+    };
+    assert_eq!(
+        RunSpec::try_from(v1::RunSpec::from(&spec)).as_ref(),
+        Ok(&spec)
+    );
+    let Ok(network) = spec.resolve() else {
+        return;
+    };
+    assert!(!network.describe().is_empty());
+    for job in [
+        Job::PatchSeeds { stage: 0 },
+        Job::Cluster { stage: 0 },
+        Job::Moments { stage: 0 },
+        Job::Step {
+            step: 0,
+            gram: true,
+        },
+    ] {
+        let _ = JobShape::of(job, &spec, &network);
+    }
+}
+
+fn work(wire: v1::Work) {
+    let Ok(header) = WorkHeader::try_from(wire) else {
+        return;
+    };
+    let again = WorkHeader::try_from(v1::Work::from(header.clone()));
+    assert_eq!(again.as_ref(), Ok(&header));
+    for run in tiny_runs() {
+        let spec = &run.plan.spec;
+        let network = spec.resolve().expect("a tiny network");
+        if let Ok(shape) = JobShape::of(header.job, spec, &network) {
+            let expected = shape.work_floats(header.shards.len().min(spec.shards));
+            begin(header.clone(), expected);
+        }
+    }
+}
+
+fn reply(wire: v1::Reply) {
+    let header = ReplyHeader::from(wire);
+    let again = v1::Reply::from(ReplyHeader::from(v1::Reply::from(header.clone())));
+    assert_eq!(
+        again.encode_to_vec(),
+        v1::Reply::from(header.clone()).encode_to_vec()
+    );
+    begin(header, 5);
+}
+
+/// What is not of the size expected is refused before there is room for it.
+fn begin<H: Framed>(header: H, expected: usize) {
+    let announced = header.payload_floats();
+    let begun = Assembler::default().begin(header, expected);
+    assert_eq!(announced == expected as u64, begun.is_ok());
+}
+
+/// Length-delimited chunks, one after the other, into a payload of their own making.
+fn frames(mut bytes: &[u8]) {
+    let mut assembler = Assembler::default();
+    let header = ReplyHeader {
+        run: String::new(),
+        round: 0,
+        attempt: 0,
+        nodes: Vec::new(),
+        shards: Vec::new(),
+        payload_floats: 4,
+    };
+    assembler.begin(header, 4).expect("four values");
+    while let Ok(mut chunk) = v1::Chunk::decode_length_delimited(&mut bytes) {
+        let checked = chunk.data.len() % 3 > 0;
+        if checked {
+            chunk.crc32 = crc32fast::hash(&chunk.data);
+        }
+        match assembler.chunk(&chunk) {
+            Ok(Some((_, values))) => assert_eq!(values.len(), 4),
+            Ok(None) => {}
+            Err(error) => return assert!(!(checked && matches!(error, FrameError::Checksum(_)))),
+        }
+    }
+}

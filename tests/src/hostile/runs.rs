@@ -1,0 +1,222 @@
+//! Runs small enough to be computed thousands of times.
+
+use crate::{bars, small_config};
+use lagrange_cli::config::{Config, ScheduleKind};
+use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, RunPlan, Snapshot, Training};
+use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
+use lagrange_core::schedule::classic::{Order, SolverKind};
+use lagrange_data::{Dataset, Partition};
+use lagrange_protocol::{Reply, RunSpec, Work};
+use lagrange_worker::{Compute, DataSource, ShardStore};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// A run, its data and what is needed to take part in it.
+#[derive(Debug, Clone)]
+pub struct TinyRun {
+    /// The run.
+    pub plan: RunPlan,
+    /// The cut of its data.
+    pub partition: Partition,
+    dataset: Arc<Dataset>,
+    sha256: [u8; 32],
+}
+
+const IMAGES: usize = 24;
+const SHARDS: usize = 3;
+
+/// Runs of every schedule and solver.
+#[must_use]
+pub fn tiny_runs() -> &'static [TinyRun] {
+    static RUNS: LazyLock<Vec<TinyRun>> = LazyLock::new(|| {
+        let dataset = Arc::new(bars(IMAGES, 6));
+        configurations()
+            .iter()
+            .map(|config| TinyRun::new(config, &dataset))
+            .collect()
+    });
+    &RUNS
+}
+
+fn configurations() -> Vec<Config> {
+    let stage = |kernel, channels, padding| StageSpec {
+        kernel,
+        channels,
+        padding,
+    };
+    let mut plain = small_config(SHARDS);
+    plain.network = NetworkSpec {
+        stages: vec![stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)],
+        ..NetworkSpec::default()
+    };
+    plain.validation = 3;
+    plain.schedule.batch = 2 * SHARDS;
+    plain.schedule.balance = 10.0;
+    let changed = |change: &dyn Fn(&mut Config)| {
+        let mut config = plain.clone();
+        change(&mut config);
+        config
+    };
+    let classic = |change: &dyn Fn(&mut Config)| {
+        changed(&|config| {
+            config.schedule.kind = ScheduleKind::Classic;
+            change(config);
+        })
+    };
+    vec![
+        plain.clone(),
+        changed(&|c| {
+            c.task = lagrange_data::Task::Digits;
+            c.network.activation = Activation::Step;
+            c.start.kind = lagrange_coordinator::StartKind::He;
+        }),
+        changed(&|c| c.schedule.solver = SolverKind::Sampled),
+        classic(&|_| {}),
+        classic(&|c| c.classic.order = Order::OutputFirst),
+        classic(&|c| c.schedule.solver = SolverKind::Sampled),
+        classic(&|c| c.schedule.solver = SolverKind::PseudoInverse),
+        classic(&|c| {
+            c.classic.order = Order::InputFirst;
+            c.classic.update = lagrange_coordinator::ClassicUpdate::Step;
+            c.classic.audit_every = 1;
+        }),
+    ]
+}
+
+impl TinyRun {
+    fn new(config: &Config, dataset: &Arc<Dataset>) -> Self {
+        let plan = config
+            .plan(dataset.side(), dataset.train.labels.len())
+            .expect("configuration");
+        let spec = &plan.spec;
+        let partition =
+            Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("cut");
+        Self {
+            partition,
+            dataset: Arc::clone(dataset),
+            sha256: dataset.sha256(),
+            plan,
+        }
+    }
+
+    /// The run from its beginning.
+    #[must_use]
+    pub fn begin(&self) -> Training {
+        let identity = Identity {
+            run: "tiny".to_owned(),
+            ..Identity::default()
+        };
+        let plan = Plan::new(self.plan.clone(), self.partition).expect("plan");
+        Training::new(identity, plan, rules())
+    }
+
+    /// The run as `snapshot` has it, if it is one of this run.
+    ///
+    /// # Errors
+    /// What [`Training::resume`] says.
+    pub fn resume(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<Training, lagrange_coordinator::CheckpointError> {
+        Training::resume(snapshot, self.plan.clone(), self.partition, rules())
+    }
+
+    /// A worker of this run.
+    #[must_use]
+    pub fn worker(&self) -> Compute {
+        self.worker_of(self.plan.spec.clone())
+            .expect("a run of its own")
+    }
+
+    /// A worker of another run on the same data, as a worker process would set it up.
+    ///
+    /// # Errors
+    /// Whatever keeps it from taking part.
+    pub fn worker_of(&self, spec: RunSpec) -> Result<Compute, Box<dyn std::error::Error>> {
+        let network = spec.resolve()?;
+        let source = DataSource::Shared(Arc::clone(&self.dataset));
+        let store = ShardStore::new(source, Arc::clone(&self.dataset), self.sha256, &spec)?;
+        Ok(Compute::new(spec, network, store))
+    }
+
+    /// The bytes of a checkpoint of this run after `steps` steps.
+    #[must_use]
+    pub fn checkpoint(&self, steps: u64) -> Vec<u8> {
+        let mut training = self.begin();
+        let mut last = None;
+        let mut keep = |command| match command {
+            Command::Checkpoint(snapshot) if snapshot.facts.step == steps => last = Some(snapshot),
+            _ => {}
+        };
+        work_honestly(&mut training, &self.worker(), u32::MAX, &mut keep);
+        last.expect("so many steps").to_bytes().expect("written")
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        checkpoint_steps: 1,
+        ..Rules::default()
+    }
+}
+
+/// Answers for `worker`, who joins now, up to `rounds` rounds; everything but work is told to `observe`.
+pub(super) fn work_honestly(
+    training: &mut Training,
+    worker: &Compute,
+    rounds: u32,
+    observe: &mut impl FnMut(Command),
+) {
+    let now = Duration::from_millis(1);
+    let mut commands = training.handle(
+        now,
+        Event::Joined {
+            worker: 1,
+            threads: 1,
+        },
+    );
+    for _ in 0..rounds {
+        let mut next = Vec::new();
+        for command in commands {
+            match answer(worker, command) {
+                Ok(event) => next.extend(event.map(|event| training.handle(now, event))),
+                Err(command) => observe(*command),
+            }
+        }
+        if next.is_empty() {
+            return;
+        }
+        commands = next.into_iter().flatten().collect();
+    }
+}
+
+/// What `worker` answers to a command, if it answers; the command, if it is none of its business.
+pub(super) fn answer(worker: &Compute, command: Command) -> Result<Option<Event>, Box<Command>> {
+    let Command::Send {
+        worker: number,
+        header,
+        payload,
+        ..
+    } = command
+    else {
+        return Err(Box::new(command));
+    };
+    let work = Work {
+        payload: payload.to_vec(),
+        header,
+    };
+    Ok(match worker.answer(&work) {
+        Ok(_) if work.header.replay => None,
+        Ok(answer) => Some(Event::Replied {
+            worker: number,
+            reply: Reply {
+                header: answer.header,
+                payload: answer.payload.to_vec(),
+            },
+        }),
+        Err(error) => Some(Event::Failed {
+            worker: number,
+            message: error.to_string(),
+        }),
+    })
+}

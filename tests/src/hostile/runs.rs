@@ -51,6 +51,8 @@ fn configurations() -> Vec<Config> {
     };
     plain.validation = 3;
     plain.schedule.batch = 2 * SHARDS;
+    // Beyond the first steps, which all refresh the Gram matrices.
+    plain.schedule.epochs = 5.0;
     plain.schedule.balance = 10.0;
     let changed = |change: &dyn Fn(&mut Config)| {
         let mut config = plain.clone();
@@ -219,4 +221,43 @@ pub(super) fn answer(worker: &Compute, command: Command) -> Result<Option<Event>
             message: error.to_string(),
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lagrange_coordinator::Report;
+
+    /// The first point that a run can go back to has no Gram matrices, and later steps do not bring them by themselves.
+    #[test]
+    fn a_run_goes_back_to_its_very_beginning() {
+        let run = &tiny_runs()[1];
+        let (mut training, worker, mut back) = (run.begin(), run.worker(), None);
+        let mut commands = training.handle(
+            Duration::ZERO,
+            Event::Joined {
+                worker: 1,
+                threads: 1,
+            },
+        );
+        while let Some(command) = commands.pop() {
+            let broken = training.steps().0 == 9 && back.is_none();
+            match answer(&worker, command) {
+                Ok(Some(Event::Replied { worker, mut reply })) => {
+                    if broken {
+                        reply.header.nodes[0].scalars[0] = f64::NAN;
+                    }
+                    let event = Event::Replied { worker, reply };
+                    commands.extend(training.handle(Duration::ZERO, event));
+                }
+                Ok(_) => panic!("a worker alone answers"),
+                Err(command) => match *command {
+                    Command::Report(Report::Rollback { step, to, .. }) => back = Some((step, to)),
+                    Command::End(result) => drop(result.expect("it ends well")),
+                    _ => {}
+                },
+            }
+        }
+        assert_eq!(back, Some((10, 0)));
+    }
 }

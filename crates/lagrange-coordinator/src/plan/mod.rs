@@ -148,9 +148,12 @@ impl Plan {
             Job::Evaluate { split }
         } else if self.step < self.total_steps && !self.interrupted {
             match &self.steps {
-                Steps::Streaming(_) => Job::Step {
+                Steps::Streaming(update) => Job::Step {
                     step: self.step,
-                    gram: self.step < GRAM_WARM_UP || self.step.is_multiple_of(self.run.gram_every),
+                    gram: self.step < GRAM_WARM_UP
+                        || self.step.is_multiple_of(self.run.gram_every)
+                        // Training may have gone back to its very beginning.
+                        || update.is_new(),
                 },
                 Steps::Classic(steps) => Job::Sweep(steps.round(self.step)),
             }

@@ -5,6 +5,7 @@ use crate::guard::{Point, Verdict};
 use crate::report::{Report, StepFacts};
 use crate::round::RoundTotal;
 use crate::run_plan::PlanError;
+use lagrange_core::finite::all_finite;
 use lagrange_core::network::Stage;
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::classic::{StageSolve, SweepRound};
@@ -32,6 +33,8 @@ impl Plan {
         };
         let moved = finite(&total.scalars, self.network.len())
             .and_then(|()| update.step(layout, &total.sums, rate, &mut self.weights));
+        let rows: Vec<&[f32]> = total.rows.iter().map(Vec::as_slice).collect();
+        let moved = moved.and_then(|stages| Ok((stages, self.update_multipliers(step, &rows)?)));
         let verdict = match &moved {
             Ok(_) => self.guard.watch(loss),
             Err(_) => Verdict::Diverged,
@@ -39,10 +42,8 @@ impl Plan {
         match (verdict, moved) {
             (Verdict::Diverged, moved) => self.go_back(step, moved.err()),
             (verdict, moved) => {
-                let stages = moved.map_err(|source| PlanError::Solve { step, source })?;
+                let (stages, square) = moved.map_err(|source| PlanError::Solve { step, source })?;
                 self.equations += self.streaming_equations();
-                let rows: Vec<&[f32]> = total.rows.iter().map(Vec::as_slice).collect();
-                let square = self.update_multipliers(step, &rows);
                 self.end_step(step);
                 if let Verdict::Best(loss) = verdict
                     && let Some(point) = self.point()
@@ -81,7 +82,9 @@ impl Plan {
             .map_err(|source| PlanError::Solve { step, source })?;
         let mut square = 0.0;
         if residuals.iter().any(|rows| !rows.is_empty()) {
-            square = self.update_multipliers(step, &residuals);
+            square = self
+                .update_multipliers(step, &residuals)
+                .map_err(|source| PlanError::Solve { step, source })?;
         }
         Ok(done.map(|done| {
             self.equations += done.equations;
@@ -162,10 +165,10 @@ impl Plan {
         })
     }
 
-    /// Moves the multipliers of the step's samples; returns the sum of their squares.
-    fn update_multipliers(&mut self, step: u64, residuals: &[&[f32]]) -> f64 {
+    /// Moves the multipliers of the step's samples, unless they would be no numbers; returns the sum of their squares.
+    fn update_multipliers(&mut self, step: u64, residuals: &[&[f32]]) -> Result<f64, SolveError> {
         if step < self.run.warm_start {
-            return 0.0;
+            return Ok(0.0);
         }
         let growth = match &self.steps {
             Steps::Streaming(_) => self.balance.factor(),
@@ -179,13 +182,19 @@ impl Plan {
             self.run
                 .update
                 .update_multipliers(beta, residuals, &mut lambda);
+            if !all_finite(&lambda) {
+                return Err(SolveError::NotFinite {
+                    stage: self.network.len() - 1,
+                    quantity: "multipliers",
+                });
+            }
             self.multipliers.scatter(shard, positions, &lambda);
             square += lambda
                 .iter()
                 .map(|&v| f64::from(v) * f64::from(v))
                 .sum::<f64>();
         }
-        square
+        Ok(square)
     }
 
     fn step_report(

@@ -102,6 +102,12 @@ impl WeightUpdate {
         }
     }
 
+    /// Whether it has no Gram matrices yet: its next step must bring them.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.stages.iter().any(|state| state.refreshes == 0)
+    }
+
     /// Factorises Gram matrices that have moved. The next step would do so itself: when this is called, if ever, makes no difference but to
     /// time.
     ///
@@ -160,6 +166,12 @@ impl WeightUpdate {
             let (along, scaled) = (dot(current, direction.image.view()), f64::from(scale));
             state.square += scaled * (2.0 * along + scaled * length_square);
             state.square = state.square.max(0.0);
+            if !state.square.is_finite() {
+                return Err(SolveError::NotFinite {
+                    stage: index,
+                    quantity: "norms in the Gram metric",
+                });
+            }
             moved.push((
                 &current + step * scale,
                 StageReport {

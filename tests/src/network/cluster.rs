@@ -11,7 +11,7 @@ use lagrange_data::{Dataset, Partition};
 use lagrange_worker::{Connecting, DataSource, Dial, Executor, Task, WorkerOptions};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -31,8 +31,11 @@ const LEASE: Duration = Duration::from_secs(2);
 const SPAN: Duration = Duration::from_secs(6);
 /// No run takes longer, whatever happens: a hang.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Longest delay of a message.
+const USUAL_LATENCY: Duration = Duration::from_millis(25);
 /// What a worker computes at a time.
 const COMPUTING: Duration = Duration::from_millis(60);
+/// What is slow takes so many times what it usually takes.
 const SLOWNESS: u32 = 20;
 
 type Shared<T> = Arc<Mutex<T>>;
@@ -101,32 +104,35 @@ impl Cluster {
         self.simulate(seed, workers, &incidents)
     }
 
-    fn simulate(&self, seed: u64, workers: usize, incidents: &[Incident]) -> Simulated {
-        let folder = tempfile::tempdir().expect("folder");
-        let mut sim = turmoil::Builder::new()
-            .rng_seed(seed)
-            .tick_duration(TICK)
-            .simulation_duration(2 * LIMIT)
-            .min_message_latency(Duration::from_millis(1))
-            .max_message_latency(Duration::from_millis(25))
-            .tcp_capacity(1024)
-            .build();
-        let (observer, reports) = channel();
-        let coordinator = Arc::new(CoordinatorHost {
+    fn coordinator(
+        &self,
+        rules: Rules,
+        folder: &Path,
+        observer: Sender<Observed>,
+    ) -> Arc<CoordinatorHost> {
+        Arc::new(CoordinatorHost {
             run: self.run.clone(),
             partition: self.partition,
-            rules: Rules {
-                workers,
-                lease: LEASE,
-                checkpoint_steps: 1 + seed % 5,
-                ..Rules::default()
-            },
+            rules,
             dataset_sha256: self.dataset.sha256(),
-            folder: folder.path().to_owned(),
+            folder: folder.to_owned(),
             observer,
             outcome: Arc::default(),
             resumed: AtomicUsize::new(0),
-        });
+        })
+    }
+
+    fn simulate(&self, seed: u64, workers: usize, incidents: &[Incident]) -> Simulated {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut sim = healthy_network(seed);
+        let (observer, reports) = channel();
+        let rules = Rules {
+            workers,
+            lease: LEASE,
+            checkpoint_steps: 1 + seed % 5,
+            ..Rules::default()
+        };
+        let coordinator = self.coordinator(rules, folder.path(), observer);
         let host = Arc::clone(&coordinator);
         sim.host(COORDINATOR, move || Arc::clone(&host).serve());
         let workers: Vec<_> = (0..workers)
@@ -136,15 +142,16 @@ impl Cluster {
             let host = worker.clone();
             sim.host(worker.name.as_str(), move || host.clone().work());
         }
-        let counts = Stage {
+        let counts = Scene {
             sim: &mut sim,
             workers: &workers,
         }
         .play(incidents, || coordinator.has_ended());
-        let outcome = coordinator.take_outcome();
         let time = sim.elapsed();
         drop(sim);
+        let outcome = coordinator.take_outcome();
         let resumed = coordinator.resumed.load(Ordering::Relaxed);
+        // With it goes the last observer.
         drop(coordinator);
         let reports: Vec<_> = reports.iter().collect();
         let lost = lost(&reports);
@@ -161,6 +168,18 @@ impl Cluster {
     }
 }
 
+/// Hosts to come, and links with their usual delays.
+fn healthy_network<'a>(seed: u64) -> Sim<'a> {
+    turmoil::Builder::new()
+        .rng_seed(seed)
+        .tick_duration(TICK)
+        .simulation_duration(2 * LIMIT)
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(USUAL_LATENCY)
+        .tcp_capacity(1024)
+        .build()
+}
+
 /// How often the reports say that there were fewer workers than before.
 fn lost(reports: &[Observed]) -> usize {
     let present = reports.iter().filter_map(|observed| match observed.report {
@@ -172,12 +191,12 @@ fn lost(reports: &[Observed]) -> usize {
 }
 
 /// The simulation while faults are played.
-struct Stage<'a, 'b> {
+struct Scene<'a, 'b> {
     sim: &'a mut Sim<'b>,
     workers: &'a [WorkerHost],
 }
 
-impl Stage<'_, '_> {
+impl Scene<'_, '_> {
     /// Plays all incidents, however long, until the run has ended.
     fn play(mut self, incidents: &[Incident], ended: impl Fn() -> bool) -> BTreeMap<Kind, u32> {
         let mut counts = BTreeMap::new();
@@ -210,7 +229,7 @@ impl Stage<'_, '_> {
             Kind::MuteWorker => self.sim.partition_oneway(name, COORDINATOR),
             Kind::Hold => self.sim.hold(name, COORDINATOR),
             Kind::Latency => {
-                let longest = Duration::from_millis(400);
+                let longest = SLOWNESS * USUAL_LATENCY;
                 self.sim
                     .set_link_max_message_latency(name, COORDINATOR, longest);
             }
@@ -230,9 +249,8 @@ impl Stage<'_, '_> {
             Kind::MuteWorker => self.sim.repair_oneway(name, COORDINATOR),
             Kind::Hold => self.sim.release(name, COORDINATOR),
             Kind::Latency => {
-                let usual = Duration::from_millis(25);
                 self.sim
-                    .set_link_max_message_latency(name, COORDINATOR, usual);
+                    .set_link_max_message_latency(name, COORDINATOR, USUAL_LATENCY);
             }
             Kind::Slow => worker.slowness.store(1, Ordering::Relaxed),
             Kind::Leave => {}

@@ -3,7 +3,9 @@
 mod binary;
 
 use binary::lagrange;
-use lagrange_coordinator::{Identity, Plan, Rules, Security, ServeOptions, Training, serve};
+use lagrange_coordinator::{
+    Identity, Plan, Rules, Security, ServeOptions, Training, connections_of, serve,
+};
 use lagrange_data::Partition;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
@@ -34,7 +36,8 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
     };
     let plan = Plan::new(run, partition).expect("plan");
     let training = Training::new(Identity::default(), plan, Rules::default());
-    tokio::spawn(serve(listener, training, options, std::future::pending()));
+    let incoming = connections_of(listener);
+    tokio::spawn(serve(incoming, training, options, std::future::pending()));
     (address, dataset.sha256())
 }
 

@@ -7,7 +7,7 @@ use crate::run_folder::{RunFolder, RunResult};
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
     Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
-    connections_of, hexadecimal, serve_without_farewell,
+    connections_of, hexadecimal, serve,
 };
 use lagrange_data::{Dataset, Outline, Partition};
 use lagrange_protocol::RunSpec;
@@ -153,7 +153,7 @@ impl Coordinator {
         };
         let begin = Instant::now();
         let incoming = connections_of(listener);
-        let ended = serve_without_farewell(incoming, self.training, options, interrupt).await;
+        let ended = serve(incoming, self.training, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
         let (served, audience) = ended?;

@@ -33,7 +33,6 @@ pub use report::{Evaluation, Report, StepReport};
 pub use round::{Receipt, Round, RoundTotal};
 pub use rules::Rules;
 pub use run_plan::{PlanError, RunPlan};
-pub use serve::{Audience, Security, ServeError, ServeOptions, Served};
-pub use serve::{connections_of, serve, serve_on, serve_without_farewell};
+pub use serve::{Audience, Security, ServeError, ServeOptions, Served, connections_of, serve};
 pub use start::StartKind;
 pub use training::{Command, Event, Identity, Training, TrainingError};

@@ -79,41 +79,10 @@ pub enum ServeError {
     DriverDied,
 }
 
-/// Serves `training` on `listener` until it ends. `interrupt` asks for an early end with what there is.
-///
-/// # Errors
-/// [`ServeError`]
-pub async fn serve(
-    listener: TcpListener,
-    training: Training,
-    options: ServeOptions,
-    interrupt: impl Future<Output = ()> + Send + 'static,
-) -> Result<Served, ServeError> {
-    serve_on(connections_of(listener), training, options, interrupt).await
-}
-
 /// The connections of a listener.
 #[must_use]
 pub fn connections_of(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
-}
-
-/// [`serve`] on connections of any kind.
-///
-/// # Errors
-/// [`ServeError`]
-pub async fn serve_on<I>(
-    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
-    training: Training,
-    options: ServeOptions,
-    interrupt: impl Future<Output = ()> + Send + 'static,
-) -> Result<Served, ServeError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (served, audience) = serve_without_farewell(incoming, training, options, interrupt).await?;
-    audience.dismiss("the run is complete").await?;
-    Ok(served)
 }
 
 /// The workers of a run that has ended, who do not know it yet: if this process died now, they would wait for one that goes on.
@@ -142,11 +111,12 @@ impl Audience {
     }
 }
 
-/// [`serve_on`], but workers are let go only by [`Audience::dismiss`]: once the result is where a crash cannot reach it.
+/// Serves `training` on connections of any kind until it ends. `interrupt` asks for an early end with what there is. Workers are let go only by
+/// [`Audience::dismiss`]: once the result is where a crash cannot reach it.
 ///
 /// # Errors
 /// [`ServeError`]
-pub async fn serve_without_farewell<I>(
+pub async fn serve<I>(
     incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
     training: Training,
     options: ServeOptions,

@@ -5,7 +5,7 @@ use hyper_util::rt::TokioIo;
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{
     CheckpointStore, Identity, Observed, Outcome, Plan, Report, Rules, RunPlan, Security,
-    ServeOptions, Training, serve_on,
+    ServeOptions, Training, serve,
 };
 use lagrange_data::{Dataset, Partition};
 use lagrange_worker::{Connecting, DataSource, Dial, Executor, Task, WorkerOptions};
@@ -326,7 +326,9 @@ impl CoordinatorHost {
             own_threads: false,
         };
         let incoming = UnboundedReceiverStream::new(incoming);
-        let served = serve_on(incoming, self.training(), options, std::future::pending()).await?;
+        let run = serve(incoming, self.training(), options, std::future::pending());
+        let (served, audience) = run.await?;
+        audience.dismiss("the run is complete").await?;
         accepting.abort();
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(served.outcome);
         Ok(())

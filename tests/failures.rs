@@ -1,21 +1,17 @@
 //! Work that fails: on one worker it is that worker's trouble, on two it is the run's.
 
-use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, Training, TrainingError};
-use lagrange_data::Partition;
-use lagrange_tests::{bars, small_config};
+use lagrange_coordinator::{Command, Event, Rules, Training, TrainingError};
+use lagrange_tests::{Prepared, bars, small_config};
 use std::time::Duration;
 
 /// A run with so many workers that have their first work in hand.
 fn training(workers: u64) -> Training {
     let dataset = bars(150, 40);
-    let run = small_config(5).plan(dataset.side(), 150).expect("plan");
-    let partition = Partition::new(&dataset, 5, 0, None).expect("partition");
-    let plan = Plan::new(run, partition).expect("plan");
     let rules = Rules {
         workers: workers as usize,
         ..Rules::default()
     };
-    let mut training = Training::new(Identity::default(), plan, rules);
+    let mut training = Prepared::new(&small_config(5), &dataset).begin(rules);
     for worker in 1..=workers {
         training.handle(Duration::ZERO, Event::Joined { worker, threads: 1 });
     }

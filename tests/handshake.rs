@@ -3,15 +3,12 @@
 mod binary;
 
 use binary::lagrange;
-use lagrange_coordinator::{
-    Identity, Plan, Rules, Security, ServeOptions, Training, connections_of, serve,
-};
-use lagrange_data::Partition;
+use lagrange_coordinator::{Rules, Security, ServeOptions, connections_of, serve};
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::training_server::{Training as Service, TrainingServer};
 use lagrange_protocol::v1::{self, worker_message::Kind};
-use lagrange_tests::{bars, small_config, write_idx};
+use lagrange_tests::{Prepared, bars, small_config, write_idx};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _};
@@ -20,10 +17,6 @@ use tonic::{Request, Response, Status, Streaming};
 /// A coordinator of a small run that waits for workers until the test ends.
 async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let dataset = bars(200, 20);
-    let run = small_config(4)
-        .plan(dataset.side(), dataset.train.labels.len())
-        .expect("plan");
-    let partition = Partition::new(&dataset, 4, 0, None).expect("partition");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address");
     let (observer, _) = std::sync::mpsc::channel();
@@ -34,8 +27,7 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
         observer,
         own_threads: true,
     };
-    let plan = Plan::new(run, partition).expect("plan");
-    let training = Training::new(Identity::default(), plan, Rules::default());
+    let training = Prepared::new(&small_config(4), &dataset).begin(Rules::default());
     let incoming = connections_of(listener);
     tokio::spawn(serve(incoming, training, options, std::future::pending()));
     (address, dataset.sha256())

@@ -8,7 +8,7 @@ use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
 use lagrange_core::schedule::streaming::{HiddenStep, Metric};
 use lagrange_data::{Dataset, Split};
 use lagrange_tests::memory::{Counts, Faults, run};
-use lagrange_tests::{bars, small_config};
+use lagrange_tests::{Prepared, bars, small_config};
 use std::sync::Arc;
 
 fn hashes(outcome: &lagrange_coordinator::Outcome) -> (String, String) {
@@ -135,20 +135,13 @@ fn a_slow_answer_is_computed_elsewhere_too() {
 
 #[test]
 fn too_few_workers_end_a_run_with_their_number() {
-    use lagrange_coordinator::{Event, Identity, Plan, Rules, Training, TrainingError};
-    let dataset = bars(150, 40);
-    let run = small_config(5).plan(dataset.side(), 150).expect("plan");
-    let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
+    use lagrange_coordinator::{Event, Rules, TrainingError};
     let rules = Rules {
         workers: 2,
         minimum: 2,
         ..Rules::default()
     };
-    let mut training = Training::new(
-        Identity::default(),
-        Plan::new(run, partition).expect("plan"),
-        rules,
-    );
+    let mut training = Prepared::new(&small_config(5), &bars(150, 40)).begin(rules);
     let second = std::time::Duration::from_secs(1);
     for worker in [1, 2] {
         training.handle(second, Event::Joined { worker, threads: 1 });
@@ -349,16 +342,9 @@ fn multipliers_are_zero_only_when_switched_off() {
 
 #[test]
 fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
-    use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, Training};
-    let dataset = bars(150, 40);
-    let run = small_config(5)
-        .plan(dataset.side(), dataset.train.labels.len())
-        .expect("plan");
-    let partition = lagrange_data::Partition::new(&dataset, 5, 0, None).expect("partition");
-    let training = || {
-        let plan = Plan::new(run.clone(), partition).expect("plan");
-        Training::new(Identity::default(), plan, Rules::default())
-    };
+    use lagrange_coordinator::{Command, Event, Rules};
+    let prepared = Prepared::new(&small_config(5), &bars(150, 40));
+    let training = || prepared.begin(Rules::default());
     let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
     let now = std::time::Duration::ZERO;
     let joined = || Event::Joined {

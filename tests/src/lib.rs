@@ -7,7 +7,10 @@
 pub mod hostile;
 pub mod memory;
 pub mod network;
+mod prepared;
 pub mod schedule;
+
+pub use prepared::{Prepared, RUN};
 
 use lagrange_cli::config::Config;
 use lagrange_core::network::{NetworkSpec, Padding, StageSpec};

@@ -1,12 +1,12 @@
 //! A cluster in memory: the coordinator's state machine and the workers' mathematics under virtual time, with messages delayed, duplicated and lost, and
 //! workers killed, frozen, slowed and added as a seed decides. No sockets and no clock, so a seed replays exactly.
 
+use crate::Prepared;
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{
-    Command, Event, Identity, Outcome, Plan, Rules, RunPlan, Snapshot, Training, TrainingError,
-    WorkerId,
+    Command, Event, Outcome, Rules, Snapshot, Training, TrainingError, WorkerId,
 };
-use lagrange_data::{Dataset, Partition};
+use lagrange_data::Dataset;
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
 use rand::{Rng, RngExt as _};
@@ -87,8 +87,7 @@ struct Cluster<'a, R> {
     faults: Faults,
     random: R,
     training: Training,
-    run: RunPlan,
-    partition: Partition,
+    prepared: Prepared,
     rules: Rules,
     /// The last checkpoint.
     disk: Option<Vec<u8>>,
@@ -116,12 +115,7 @@ pub fn run(
     seed: u64,
 ) -> Simulated {
     lagrange_core::blas::use_one_thread();
-    let run = config
-        .plan(dataset.side(), dataset.train.labels.len())
-        .expect("configuration");
-    let spec = run.spec.clone();
-    let partition =
-        Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("partition");
+    let prepared = Prepared::new(config, dataset);
     let rules = Rules {
         workers: workers as usize,
         lease: LEASE,
@@ -134,9 +128,9 @@ pub fn run(
         faults,
         random: lagrange_core::random::stream(seed, lagrange_core::random::Purpose::Rows, 99, 0),
         shared: None,
-        training: begin(&run, partition, rules, None),
-        run,
-        partition,
+        training: prepared.begin(rules),
+        spec: prepared.plan.spec.clone(),
+        prepared,
         rules,
         disk: None,
         begin: Duration::ZERO,
@@ -145,7 +139,6 @@ pub fn run(
         number: 0,
         workers: BTreeMap::new(),
         next_worker: 1,
-        spec,
         counts: Counts::default(),
         handed_out: BTreeMap::new(),
     };
@@ -156,27 +149,6 @@ pub fn run(
     Simulated {
         result,
         counts: cluster.counts,
-    }
-}
-
-/// A coordinator's state when it starts: that of its last checkpoint.
-fn begin(run: &RunPlan, partition: Partition, rules: Rules, disk: Option<&[u8]>) -> Training {
-    match disk {
-        Some(bytes) => {
-            let snapshot = Snapshot::from_bytes(bytes).expect("a sound checkpoint");
-            Training::resume(&snapshot, run.clone(), partition, rules).expect("resumes")
-        }
-        None => {
-            let identity = Identity {
-                run: "simulated".to_owned(),
-                ..Identity::default()
-            };
-            Training::new(
-                identity,
-                Plan::new(run.clone(), partition).expect("plan"),
-                rules,
-            )
-        }
     }
 }
 
@@ -417,7 +389,14 @@ impl<R: Rng> Cluster<'_, R> {
     fn crash(&mut self) {
         self.counts.crashes += 1;
         self.begin = self.now + Duration::from_millis(500);
-        self.training = begin(&self.run, self.partition, self.rules, self.disk.as_deref());
+        self.training = match &self.disk {
+            Some(bytes) => {
+                let snapshot = Snapshot::from_bytes(bytes).expect("a sound checkpoint");
+                let resumed = self.prepared.resume(&snapshot, self.rules);
+                resumed.expect("resumes")
+            }
+            None => self.prepared.begin(self.rules),
+        };
         self.queue.clear();
         for (_, worker) in std::mem::take(&mut self.workers) {
             worker.compute.forget_states();

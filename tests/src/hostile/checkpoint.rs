@@ -1,7 +1,7 @@
 //! Checkpoint files, torn, damaged or forged.
 
 use super::runs::{TinyRun, tiny_runs, work_honestly};
-use super::{byte, number, place, value};
+use super::{assert_sound, byte, number, place, value};
 use arbitrary::Unstructured;
 use lagrange_coordinator::{Command, Snapshot, hexadecimal};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -45,8 +45,7 @@ fn go_on(run: &TinyRun, snapshot: &Snapshot) {
     };
     let mut observe = |command| {
         if let Command::End(Ok(outcome)) = command {
-            let weights = outcome.weights.as_slice();
-            assert!(weights.iter().all(|w| w.is_finite()), "silent garbage");
+            assert_sound(&outcome);
         }
     };
     work_honestly(&mut training, &run.worker(), 40, &mut observe);

@@ -1,7 +1,8 @@
 //! What workers may do to a coordinator.
 
 use super::runs::{TinyRun, answer, tiny_runs};
-use super::{byte, number, place, value};
+use super::{assert_sound, byte, number, place, value};
+use crate::RUN;
 use arbitrary::Unstructured;
 use lagrange_coordinator::{Command, Event, Snapshot, Training, WorkerId};
 use lagrange_core::tree::Node;
@@ -90,8 +91,8 @@ impl Hostile<'_> {
         if self.open.is_empty() {
             return;
         }
-        let command = copy(&self.open[place(bytes, self.open.len())]);
-        if let Ok(Some(Event::Replied { worker, mut reply })) = answer(&self.worker, command) {
+        let command = &self.open[place(bytes, self.open.len())];
+        if let Some(Event::Replied { worker, mut reply }) = answer(&self.worker, command) {
             for _ in 0..1 + byte(bytes) % 3 {
                 change(&mut reply, bytes);
             }
@@ -105,7 +106,7 @@ impl Hostile<'_> {
 
     fn answer_all(&mut self) {
         for command in std::mem::take(&mut self.open) {
-            if let Ok(Some(event)) = answer(&self.worker, command) {
+            if let Some(event) = answer(&self.worker, &command) {
                 self.tell(event);
             }
         }
@@ -117,10 +118,7 @@ impl Hostile<'_> {
                 Command::Send { .. } => self.open.push(command),
                 Command::End(result) => {
                     self.ended = true;
-                    if let Ok(outcome) = result {
-                        let weights = outcome.weights.as_slice();
-                        assert!(weights.iter().all(|w| w.is_finite()), "silent garbage");
-                    }
+                    result.iter().for_each(|outcome| assert_sound(outcome));
                 }
                 Command::Checkpoint(snapshot) => self.take_up(&snapshot),
                 _ => {}
@@ -144,27 +142,10 @@ fn any_worker(bytes: &mut Unstructured<'_>) -> WorkerId {
     u64::from(byte(bytes) % 5)
 }
 
-fn copy(command: &Command) -> Command {
-    match command {
-        Command::Send {
-            worker,
-            header,
-            payload,
-            reply_floats,
-        } => Command::Send {
-            worker: *worker,
-            header: header.clone(),
-            payload: payload.clone(),
-            reply_floats: *reply_floats,
-        },
-        _ => unreachable!("only work is remembered"),
-    }
-}
-
 fn any_reply(bytes: &mut Unstructured<'_>) -> Reply {
     let mut reply = Reply {
         header: ReplyHeader {
-            run: "tiny".to_owned(),
+            run: RUN.to_owned(),
             round: number(bytes),
             attempt: number(bytes) as u32,
             nodes: Vec::new(),

@@ -5,6 +5,7 @@ use lagrange_cli::args::RunArgs;
 use lagrange_cli::config::Config;
 use lagrange_cli::model::Model;
 use lagrange_coordinator::Plan;
+use lagrange_core::finite::all_finite;
 use lagrange_data::{read_images, read_labels};
 
 /// A file of images, of labels, or of neither.
@@ -21,7 +22,7 @@ pub fn idx(bytes: &[u8]) {
 /// A model: what is read holds numbers only and can be written again.
 pub fn model(bytes: &[u8]) {
     if let Ok(model) = Model::from_bytes(bytes) {
-        assert!(model.weights.as_slice().iter().all(|w| w.is_finite()));
+        assert!(all_finite(model.weights.as_slice()));
         let again = model.to_bytes().expect("written");
         let again = Model::from_bytes(&again).expect("its own file");
         assert_eq!(again.weights, model.weights);
@@ -55,7 +56,7 @@ pub fn configuration(bytes: &[u8]) {
 }
 
 fn plan(config: &Config) {
-    let partition = tiny_runs()[0].partition;
+    let partition = tiny_runs()[0].prepared.partition;
     let images = partition.len(lagrange_data::Split::Train);
     let Ok(run) = config.plan(crate::SIDE, images) else {
         return;

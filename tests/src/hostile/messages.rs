@@ -87,7 +87,7 @@ fn work(wire: v1::Work) {
     let again = WorkHeader::try_from(v1::Work::from(header.clone()));
     assert_eq!(again.as_ref(), Ok(&header));
     for run in tiny_runs() {
-        let spec = &run.plan.spec;
+        let spec = run.spec();
         let network = spec.resolve().expect("a tiny network");
         if let Ok(shape) = JobShape::of(header.job, spec, &network) {
             let expected = shape.work_floats(header.shards.len().min(spec.shards));

@@ -20,6 +20,13 @@ pub use seeds::{TARGETS, Target};
 pub use work::{run_spec, work};
 
 use arbitrary::Unstructured;
+use lagrange_coordinator::Outcome;
+use lagrange_core::finite::all_finite;
+
+/// Whatever a run was given, what it ends with is numbers.
+fn assert_sound(outcome: &Outcome) {
+    assert!(all_finite(outcome.weights.as_slice()), "silent garbage");
+}
 
 /// A number that is interesting more often than not: small, at an edge, or anything.
 fn number(bytes: &mut Unstructured<'_>) -> u64 {

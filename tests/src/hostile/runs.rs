@@ -1,11 +1,11 @@
 //! Runs small enough to be computed thousands of times.
 
-use crate::{bars, small_config};
+use crate::{Prepared, bars, small_config};
 use lagrange_cli::config::{Config, ScheduleKind};
-use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, RunPlan, Snapshot, Training};
+use lagrange_coordinator::{Command, Event, Rules, Snapshot, Training};
 use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
 use lagrange_core::schedule::classic::{Order, SolverKind};
-use lagrange_data::{Dataset, Partition};
+use lagrange_data::Dataset;
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
 use std::sync::{Arc, LazyLock};
@@ -15,9 +15,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct TinyRun {
     /// The run.
-    pub plan: RunPlan,
-    /// The cut of its data.
-    pub partition: Partition,
+    pub prepared: Prepared,
     dataset: Arc<Dataset>,
     sha256: [u8; 32],
 }
@@ -87,29 +85,23 @@ fn configurations() -> Vec<Config> {
 
 impl TinyRun {
     fn new(config: &Config, dataset: &Arc<Dataset>) -> Self {
-        let plan = config
-            .plan(dataset.side(), dataset.train.labels.len())
-            .expect("configuration");
-        let spec = &plan.spec;
-        let partition =
-            Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("cut");
         Self {
-            partition,
+            prepared: Prepared::new(config, dataset),
             dataset: Arc::clone(dataset),
             sha256: dataset.sha256(),
-            plan,
         }
+    }
+
+    /// What its workers are told of it.
+    #[must_use]
+    pub fn spec(&self) -> &RunSpec {
+        &self.prepared.plan.spec
     }
 
     /// The run from its beginning.
     #[must_use]
     pub fn begin(&self) -> Training {
-        let identity = Identity {
-            run: "tiny".to_owned(),
-            ..Identity::default()
-        };
-        let plan = Plan::new(self.plan.clone(), self.partition).expect("plan");
-        Training::new(identity, plan, rules())
+        self.prepared.begin(rules())
     }
 
     /// The run as `snapshot` has it, if it is one of this run.
@@ -120,13 +112,13 @@ impl TinyRun {
         &self,
         snapshot: &Snapshot,
     ) -> Result<Training, lagrange_coordinator::CheckpointError> {
-        Training::resume(snapshot, self.plan.clone(), self.partition, rules())
+        self.prepared.resume(snapshot, rules())
     }
 
     /// A worker of this run.
     #[must_use]
     pub fn worker(&self) -> Compute {
-        self.worker_of(self.plan.spec.clone())
+        self.worker_of(self.spec().clone())
             .expect("a run of its own")
     }
 
@@ -180,9 +172,11 @@ pub(super) fn work_honestly(
     for _ in 0..rounds {
         let mut next = Vec::new();
         for command in commands {
-            match answer(worker, command) {
-                Ok(event) => next.extend(event.map(|event| training.handle(now, event))),
-                Err(command) => observe(*command),
+            match command {
+                Command::Send { .. } => {
+                    next.extend(answer(worker, &command).map(|event| training.handle(now, event)));
+                }
+                other => observe(other),
             }
         }
         if next.is_empty() {
@@ -192,35 +186,36 @@ pub(super) fn work_honestly(
     }
 }
 
-/// What `worker` answers to a command, if it answers; the command, if it is none of its business.
-pub(super) fn answer(worker: &Compute, command: Command) -> Result<Option<Event>, Box<Command>> {
+/// What a worker answers to a command, if that is work and wants an answer.
+pub(super) fn answer(compute: &Compute, command: &Command) -> Option<Event> {
     let Command::Send {
-        worker: number,
+        worker,
         header,
         payload,
         ..
     } = command
     else {
-        return Err(Box::new(command));
+        return None;
     };
+    let worker = *worker;
     let work = Work {
         payload: payload.to_vec(),
-        header,
+        header: header.clone(),
     };
-    Ok(match worker.answer(&work) {
+    match compute.answer(&work) {
         Ok(_) if work.header.replay => None,
         Ok(answer) => Some(Event::Replied {
-            worker: number,
+            worker,
             reply: Reply {
                 header: answer.header,
                 payload: answer.payload.to_vec(),
             },
         }),
         Err(error) => Some(Event::Failed {
-            worker: number,
+            worker,
             message: error.to_string(),
         }),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -242,20 +237,21 @@ mod tests {
         );
         while let Some(command) = commands.pop() {
             let broken = training.steps().0 == 9 && back.is_none();
-            match answer(&worker, command) {
-                Ok(Some(Event::Replied { worker, mut reply })) => {
+            match command {
+                Command::Send { .. } => {
+                    let Some(Event::Replied { worker, mut reply }) = answer(&worker, &command)
+                    else {
+                        panic!("a worker alone answers");
+                    };
                     if broken {
                         reply.header.nodes[0].scalars[0] = f64::NAN;
                     }
                     let event = Event::Replied { worker, reply };
                     commands.extend(training.handle(Duration::ZERO, event));
                 }
-                Ok(_) => panic!("a worker alone answers"),
-                Err(command) => match *command {
-                    Command::Report(Report::Rollback { step, to, .. }) => back = Some((step, to)),
-                    Command::End(result) => drop(result.expect("it ends well")),
-                    _ => {}
-                },
+                Command::Report(Report::Rollback { step, to, .. }) => back = Some((step, to)),
+                Command::End(result) => drop(result.expect("it ends well")),
+                _ => {}
             }
         }
         assert_eq!(back, Some((10, 0)));

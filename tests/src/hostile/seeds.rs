@@ -3,7 +3,7 @@
 use super::runs::tiny_runs;
 use super::{altered_checkpoint, checkpoint, cluster, configuration, idx, message};
 use super::{model, run_spec, work};
-use crate::{SIDE, bars, write_idx};
+use crate::{RUN, SIDE, bars, write_idx};
 use lagrange_cli::config::PRESETS;
 use lagrange_cli::model::Model;
 use lagrange_core::start::he;
@@ -50,7 +50,7 @@ fn idx_files() -> Vec<Vec<u8>> {
 
 fn models() -> Vec<Vec<u8>> {
     let models = tiny_runs()[..2].iter().map(|run| {
-        let spec = &run.plan.spec;
+        let spec = run.spec();
         let network = spec.resolve().expect("a tiny network");
         let model = Model {
             task: spec.task,
@@ -77,7 +77,7 @@ fn checkpoints() -> Vec<Vec<u8>> {
 fn run_specs() -> Vec<Vec<u8>> {
     let specs = tiny_runs().iter();
     specs
-        .map(|run| v1::RunSpec::from(&run.plan.spec).encode_to_vec())
+        .map(|run| v1::RunSpec::from(run.spec()).encode_to_vec())
         .collect()
 }
 
@@ -94,9 +94,9 @@ fn noise() -> Vec<Vec<u8>> {
 fn messages() -> Vec<Vec<u8>> {
     use v1::coordinator_message::Kind as FromCoordinator;
     use v1::worker_message::Kind as FromWorker;
-    let spec = || Some((&tiny_runs()[3].plan.spec).into());
+    let spec = || Some(tiny_runs()[3].spec().into());
     let work = WorkHeader {
-        run: "tiny".to_owned(),
+        run: RUN.to_owned(),
         round: 1,
         attempt: 2,
         job: Job::Step {
@@ -108,7 +108,7 @@ fn messages() -> Vec<Vec<u8>> {
         replay: false,
     };
     let reply = ReplyHeader {
-        run: "tiny".to_owned(),
+        run: RUN.to_owned(),
         round: 1,
         attempt: 2,
         nodes: vec![NodeSum {
@@ -132,7 +132,7 @@ fn messages() -> Vec<Vec<u8>> {
         ..v1::Hello::default()
     };
     let welcome = v1::Welcome {
-        run: "tiny".to_owned(),
+        run: RUN.to_owned(),
         worker_id: 1,
         spec: spec(),
         lease_ms: 100,

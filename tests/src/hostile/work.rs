@@ -2,6 +2,7 @@
 
 use super::runs::{tiny_runs, work_honestly};
 use super::{byte, number, place, value};
+use crate::RUN;
 use arbitrary::Unstructured;
 use lagrange_core::schedule::classic::SweepRound;
 use lagrange_data::Split;
@@ -16,7 +17,7 @@ pub fn work(bytes: &[u8]) {
     let run = &runs[place(&mut bytes, runs.len())];
     let worker = run.worker();
     let rounds = byte(&mut bytes) % 12;
-    let shards = run.plan.spec.shards;
+    let shards = run.spec().shards;
     work_honestly(&mut run.begin(), &worker, rounds.into(), &mut drop);
     while !bytes.is_empty() {
         ask(&worker, any_job(&mut bytes), shards, &mut bytes);
@@ -118,7 +119,7 @@ fn ask(worker: &Compute, job: Job, shards: usize, bytes: &mut Unstructured<'_>) 
             .for_each(|slot| *slot = value(bytes));
     }
     let header = WorkHeader {
-        run: "tiny".to_owned(),
+        run: RUN.to_owned(),
         round: 1,
         attempt: 0,
         job,

@@ -1,13 +1,13 @@
 //! Hosts, links, and a run on them.
 
 use super::faults::{Fault, Incident, Kind, schedule};
+use crate::Prepared;
 use hyper_util::rt::TokioIo;
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{
-    CheckpointStore, Identity, Observed, Outcome, Plan, Report, Rules, RunPlan, Security,
-    ServeOptions, Training, serve,
+    CheckpointStore, Observed, Outcome, Report, Rules, Security, ServeOptions, Training, serve,
 };
-use lagrange_data::{Dataset, Partition};
+use lagrange_data::Dataset;
 use lagrange_worker::{Connecting, DataSource, Dial, Executor, Task, WorkerOptions};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -44,8 +44,7 @@ type Shared<T> = Arc<Mutex<T>>;
 #[derive(Debug)]
 pub struct Cluster {
     dataset: Arc<Dataset>,
-    run: RunPlan,
-    partition: Partition,
+    prepared: Prepared,
 }
 
 /// What happened in a run.
@@ -77,16 +76,9 @@ impl Cluster {
     #[must_use]
     pub fn new(config: &Config, dataset: &Arc<Dataset>) -> Self {
         lagrange_core::blas::use_one_thread();
-        let run = config
-            .plan(dataset.side(), dataset.train.labels.len())
-            .expect("configuration");
-        let spec = &run.spec;
-        let partition =
-            Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("fits");
         Self {
             dataset: Arc::clone(dataset),
-            run,
-            partition,
+            prepared: Prepared::new(config, dataset),
         }
     }
 
@@ -111,8 +103,7 @@ impl Cluster {
         observer: Sender<Observed>,
     ) -> Arc<CoordinatorHost> {
         Arc::new(CoordinatorHost {
-            run: self.run.clone(),
-            partition: self.partition,
+            prepared: self.prepared.clone(),
             rules,
             dataset_sha256: self.dataset.sha256(),
             folder: folder.to_owned(),
@@ -266,8 +257,7 @@ impl Scene<'_, '_> {
 
 /// The coordinator's host: its disk outlives it.
 struct CoordinatorHost {
-    run: RunPlan,
-    partition: Partition,
+    prepared: Prepared,
     rules: Rules,
     dataset_sha256: [u8; 32],
     folder: PathBuf,
@@ -292,20 +282,12 @@ impl CoordinatorHost {
         let store = CheckpointStore::new(self.folder.clone());
         let found = store.newest().expect("checkpoints can be read");
         assert!(found.damaged.is_empty(), "{:?}", found.damaged);
-        let run = self.run.clone();
-        if let Some((_, snapshot)) = found.snapshot {
-            self.resumed.fetch_add(1, Ordering::Relaxed);
-            return Training::resume(&snapshot, run, self.partition, self.rules).expect("resumes");
-        }
-        let identity = Identity {
-            run: "simulated".to_owned(),
-            ..Identity::default()
+        let Some((_, snapshot)) = found.snapshot else {
+            return self.prepared.begin(self.rules);
         };
-        Training::new(
-            identity,
-            Plan::new(run, self.partition).expect("plan"),
-            self.rules,
-        )
+        self.resumed.fetch_add(1, Ordering::Relaxed);
+        let resumed = self.prepared.resume(&snapshot, self.rules);
+        resumed.expect("resumes")
     }
 
     async fn serve(self: Arc<Self>) -> turmoil::Result {

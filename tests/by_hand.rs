@@ -2,8 +2,8 @@
 
 mod binary;
 
-use binary::cluster::{Launch, Process, quiet_address, send_signal};
-use binary::process::wait_until;
+use binary::cluster::{Launch, Process, quiet_address};
+use binary::process::{send_signal, wait_until};
 use std::path::Path;
 use std::process::ExitStatus;
 

@@ -9,6 +9,7 @@ mod binary;
 use binary::cluster::{Launch, quiet_address};
 use binary::json;
 use binary::play::{Counts, LEASE, Play, STEPS_PER_EPOCH};
+use binary::run_files::{assert_same_result, metrics};
 use lagrange_cli::seeds::Seeds;
 use lagrange_tests::schedule::Schedule;
 use lagrange_tests::{bars, small_config, write_idx};
@@ -70,7 +71,7 @@ fn baseline(folder: &Path, classic: bool) -> Baseline {
 
 /// The metrics without what may differ from run to run: times, bytes, and who joined or left.
 fn comparable(launch: &Launch) -> Vec<serde_json::Value> {
-    let mut lines = launch.metrics();
+    let mut lines = metrics(&launch.run_dir);
     lines.retain(|line| line["event"] != "membership");
     for line in &mut lines {
         let line = line.as_object_mut().expect("an object");
@@ -90,15 +91,7 @@ fn comparable(launch: &Launch) -> Vec<serde_json::Value> {
 /// The run ended as one that was left alone.
 fn check(seed: u64, launch: &Launch, baseline: &Baseline) {
     let result = launch.result().expect("a result");
-    for key in [
-        "weights_sha256",
-        "multipliers_sha256",
-        "test_accuracy",
-        "steps",
-        "rollbacks",
-    ] {
-        assert_eq!(result[key], baseline.result[key], "seed {seed}: {key}");
-    }
+    assert_same_result(&format!("seed {seed}"), &result, &baseline.result);
     let metrics = comparable(launch);
     for (line, expected) in metrics.iter().zip(&baseline.metrics) {
         assert_eq!(line, expected, "seed {seed}");

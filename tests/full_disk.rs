@@ -2,23 +2,11 @@
 
 mod binary;
 
-use binary::process::{borrowed, short_run, signal, wait_until};
+use binary::process::{borrowed, short_run, signal, wait_for_step};
+use binary::run_files::{assert_same_result, checkpoints};
 use binary::{json, lagrange, last_json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-
-const KEYS: [&str; 4] = [
-    "weights_sha256",
-    "multipliers_sha256",
-    "test_accuracy",
-    "steps",
-];
-
-fn check(result: &serde_json::Value, baseline: &serde_json::Value) {
-    for key in KEYS {
-        assert_eq!(result[key], baseline[key], "{key}");
-    }
-}
 
 /// The command, with no room for files beyond so many bytes: they are cut off there, and writing more of them fails.
 fn with_room_for(bytes: u64, command: &Command) -> Command {
@@ -54,22 +42,11 @@ fn resume(run_dir: &Path) -> Command {
     ])
 }
 
-/// Checkpoint files, newest last.
-fn checkpoints(run_dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(run_dir.join("checkpoints")).expect("checkpoints");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
-    paths.sort();
-    paths
-}
-
 /// Starts a run and kills it once the metrics show a step.
 fn kill_at(mut command: Command, run_dir: &Path, step: u64) {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("starts");
-    wait_until("steps", || {
-        std::fs::read_to_string(run_dir.join("metrics.jsonl"))
-            .is_ok_and(|text| text.contains(&format!("\"step\":{step},")))
-    });
+    wait_for_step(run_dir, step);
     signal(child.id(), "KILL");
     child.wait().expect("reaped");
 }
@@ -91,14 +68,11 @@ fn without_room_for_checkpoints_a_run_goes_on_and_the_one_before_stays_good() {
         10,
     );
     let before = checkpoints(&run_dir);
-    let newest = before.last().expect("one at least");
+    let (newest, _) = before.last().expect("one at least");
     let room = std::fs::metadata(newest).expect("size").len() / 2;
 
     kill_at(with_room_for(room, &resume(&run_dir)), &run_dir, 20);
-    let sound = |path: &&PathBuf| !path.to_string_lossy().contains(".checkpoint-");
-    let after = checkpoints(&run_dir);
-    let kept: Vec<_> = after.iter().filter(sound).collect();
-    assert_eq!(kept, before.iter().filter(sound).collect::<Vec<_>>());
+    assert_eq!(checkpoints(&run_dir), before);
 
     let output = with_room_for(room, &resume(&run_dir))
         .output()
@@ -109,7 +83,7 @@ fn without_room_for_checkpoints_a_run_goes_on_and_the_one_before_stays_good() {
         stderr.contains("a checkpoint cannot be written") && stderr.contains("step-"),
         "{stderr}"
     );
-    check(&last_json(&output), &baseline);
+    assert_same_result("resumed", &last_json(&output), &baseline);
 }
 
 #[test]
@@ -140,6 +114,6 @@ fn a_model_that_cannot_be_written_is_an_error_and_the_run_can_still_be_ended() {
     std::fs::remove_dir(&place).expect("removed");
     let output = resume(&run_dir).output().expect("runs");
     assert!(output.status.success());
-    check(&last_json(&output), &baseline);
+    assert_same_result("resumed", &last_json(&output), &baseline);
     assert!(place.is_file());
 }

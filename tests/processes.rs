@@ -5,6 +5,7 @@ mod binary;
 use binary::process::{
     alive, borrowed, children_of, short_run, signal, start_until_step, wait_until,
 };
+use binary::run_files::metrics;
 use binary::{failure, json, lagrange, last_json};
 use lagrange_tests::{bars, small_config, write_idx};
 use std::io::{BufRead as _, BufReader, Lines};
@@ -45,10 +46,7 @@ fn processes_and_tasks_give_the_same_bits_and_a_model_that_evaluates_alike() {
     assert!(read("config.toml").contains("train-limit = 2048"));
     let result: serde_json::Value = serde_json::from_str(&read("result.json")).expect("JSON");
     assert_eq!(result, processes);
-    let metrics: Vec<serde_json::Value> = read("metrics.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let metrics = metrics(Path::new(run_dir));
     let steps: Vec<_> = metrics
         .iter()
         .filter(|line| line["event"] == "step")

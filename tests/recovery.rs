@@ -2,8 +2,8 @@
 
 mod binary;
 
-use binary::cluster::{Launch, Process, quiet_address, send_signal};
-use binary::process::wait_until;
+use binary::cluster::{Launch, Process, quiet_address};
+use binary::process::{send_signal, wait_until};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;

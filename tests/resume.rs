@@ -3,16 +3,10 @@
 mod binary;
 
 use binary::process::{borrowed, children_of, short_run, signal, start_until_step, wait_until};
+use binary::run_files::{assert_same_result, checkpoints, metrics};
 use binary::{failure, json, lagrange, last_json};
 use std::path::{Path, PathBuf};
 use std::process::Child;
-
-const HASHES: [&str; 4] = [
-    "weights_sha256",
-    "multipliers_sha256",
-    "test_accuracy",
-    "steps",
-];
 
 /// A folder, a run in it that was left alone, and the run that a test will not leave alone.
 struct Case {
@@ -75,9 +69,7 @@ impl Case {
     }
 
     fn check(&self, result: &serde_json::Value) {
-        for key in HASHES {
-            assert_eq!(result[key], self.baseline[key], "{key}");
-        }
+        assert_same_result("resumed", result, &self.baseline);
         let steps = steps(&self.run_dir());
         let all: Vec<u64> = (1..=self.baseline["steps"].as_u64().expect("steps")).collect();
         assert_eq!(steps, all, "every step is in the metrics, and once");
@@ -88,31 +80,10 @@ impl Case {
     }
 }
 
-/// Checkpoint files and their steps, oldest first.
-fn checkpoints(run_dir: &Path) -> Vec<(PathBuf, u64)> {
-    let Ok(entries) = std::fs::read_dir(run_dir.join("checkpoints")) else {
-        return Vec::new();
-    };
-    let mut found: Vec<_> = entries
-        .filter_map(|entry| {
-            let path = entry.expect("entry").path();
-            let name = path
-                .file_stem()?
-                .to_str()?
-                .strip_prefix("step-")?
-                .to_owned();
-            Some((path, name.parse().ok()?))
-        })
-        .collect();
-    found.sort();
-    found
-}
-
 /// Steps in the metrics, in order.
 fn steps(run_dir: &Path) -> Vec<u64> {
-    let text = std::fs::read_to_string(run_dir.join("metrics.jsonl")).expect("metrics");
-    text.lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+    metrics(run_dir)
+        .into_iter()
         .filter(|line| line["event"] == "step")
         .map(|line| line["step"].as_u64().expect("step"))
         .collect()

@@ -2,6 +2,7 @@
 
 use super::lagrange;
 use super::process::{alive, children_of, wait_until};
+use super::run_files::checkpoints;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
@@ -74,15 +75,6 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal; whether the process was there.
-pub fn send_signal(pid: u32, name: &str) -> bool {
-    let kill = Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
-    kill.expect("kill").success()
-}
-
 /// How a run's processes are started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -144,14 +136,6 @@ impl Launch {
         Some(serde_json::from_slice(&bytes).expect("a file that is whole or not there"))
     }
 
-    /// Everything in the metrics.
-    #[must_use]
-    pub fn metrics(&self) -> Vec<serde_json::Value> {
-        let text = std::fs::read_to_string(self.run_dir.join("metrics.jsonl")).expect("metrics");
-        let line = |line| serde_json::from_str(line).expect("JSON");
-        text.lines().map(line).collect()
-    }
-
     /// The last whole lines of the metrics so far.
     #[must_use]
     pub fn last_lines(&self) -> Vec<serde_json::Value> {
@@ -178,31 +162,12 @@ impl Launch {
             .map_or(0, |line| line["step"].as_u64().expect("a number"))
     }
 
-    /// Checkpoints that are being written, or were when their writer was killed.
-    #[must_use]
-    pub fn half_written(&self) -> Vec<String> {
-        let mut names = self.checkpoint_files();
-        names.retain(|name| name.starts_with(".checkpoint-"));
-        names
-    }
-
     /// Step of the newest whole checkpoint; 0 without any.
     #[must_use]
     pub fn checkpoint(&self) -> u64 {
-        let names = self.checkpoint_files().into_iter();
-        let steps = names.filter_map(|name| {
-            let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-            step.parse().ok()
-        });
-        steps.max().unwrap_or(0)
-    }
-
-    fn checkpoint_files(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.run_dir.join("checkpoints")) else {
-            return Vec::new();
-        };
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().ok();
-        entries.filter_map(|entry| name(entry.ok()?)).collect()
+        checkpoints(&self.run_dir)
+            .last()
+            .map_or(0, |&(_, step)| step)
     }
 }
 

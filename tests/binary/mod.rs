@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod play;
 pub mod process;
+pub mod run_files;
 
 use std::process::{Command, Output};
 

@@ -1,6 +1,8 @@
 //! A run while things befall it: what a schedule says is done to its processes, and counted.
 
-use super::cluster::{Launch, Process, living_children, send_signal, wait_for_orphans};
+use super::cluster::{Launch, Process, living_children, wait_for_orphans};
+use super::process::send_signal;
+use super::run_files::half_written;
 use lagrange_tests::schedule::{Checkpoints, Fault, Schedule, Strike};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -139,7 +141,7 @@ impl<'a> Play<'a> {
     /// Waits until a checkpoint is being written, unless none is for a while.
     fn wait_for_writing(&self) {
         let begin = Instant::now();
-        while begin.elapsed() < LEASE && self.launch.half_written().is_empty() {}
+        while begin.elapsed() < LEASE && half_written(&self.launch.run_dir).is_empty() {}
     }
 
     fn strike(&mut self, strike: &Strike) {
@@ -238,7 +240,7 @@ impl<'a> Play<'a> {
             if self.coordinator.is_young() {
                 self.count("kills of a process that had just started");
             }
-            if !self.launch.half_written().is_empty() {
+            if !half_written(&self.launch.run_dir).is_empty() {
                 self.count("checkpoints cut off");
             }
         }

@@ -55,13 +55,18 @@ pub fn alive(pid: u32) -> bool {
     !state.is_empty() && !state.starts_with('Z')
 }
 
-/// Sends a signal.
-pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill")
+/// Sends a signal; whether the process was there.
+pub fn send_signal(pid: u32, name: &str) -> bool {
+    let kill = Command::new("kill")
         .args([&format!("-{name}"), &pid.to_string()])
-        .status()
-        .expect("kill");
-    assert!(status.success(), "process {pid} was there");
+        .stderr(Stdio::null())
+        .status();
+    kill.expect("kill").success()
+}
+
+/// Sends a signal to a process that must be there.
+pub fn signal(pid: u32, name: &str) {
+    assert!(send_signal(pid, name), "process {pid} was there");
 }
 
 /// Waits for a condition, but not for ever.
@@ -81,10 +86,15 @@ pub fn start_until_step(arguments: &[String], run_dir: &Path, step: u64) -> Chil
         .stderr(Stdio::piped())
         .spawn()
         .expect("starts");
+    wait_for_step(run_dir, step);
+    child
+}
+
+/// Waits until a run's metrics show that `step` is done.
+pub fn wait_for_step(run_dir: &Path, step: u64) {
     let metrics = run_dir.join("metrics.jsonl");
     wait_until("the first steps", || {
         std::fs::read_to_string(&metrics)
             .is_ok_and(|text| text.contains(&format!("\"step\":{step},")))
     });
-    child
 }

@@ -25,6 +25,7 @@ async fn train(
             ..Rules::default()
         },
         security: Security::default(),
+        data_dir: None,
         run_dir: Some(folder.join(format!("{}-{workers}-{threads}", config.task))),
         quiet: true,
     };

@@ -3,6 +3,7 @@
 use crate::compare::Row;
 use crate::seeds::Seeds;
 use crate::sweep::Grid;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lagrange_coordinator::Rules;
 use lagrange_data::Task;
@@ -22,13 +23,14 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Log filter for stderr, for example `info` or `lagrange_coordinator=debug`.
+    /// Log filter for stderr, for example `info` or `warn,lagrange_coordinator=debug`.
     #[arg(
         long,
         global = true,
         env = "LAGRANGE_LOG",
         default_value = "warn",
-        value_name = "FILTER"
+        value_name = "FILTER",
+        value_parser = log_filter
     )]
     pub log: String,
 }
@@ -59,13 +61,12 @@ pub enum Command {
 }
 
 /// Flags that a resumed run has decided already.
-const DECIDED: [&str; 9] = [
+pub(crate) const DECIDED: [&str; 8] = [
     "preset",
     "config",
     "set",
     "task",
     "seed",
-    "epochs",
     "train_limit",
     "validation",
     "run_dir",
@@ -87,9 +88,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub task: Option<Task>,
     /// Key of every random draw.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
-    /// Passes over the training data; a part of one, such as 0.5, will do.
+    /// Passes over the training data; a part of one, such as 0.5, will do. With --resume: passes of the whole run, those
+    /// done counted; step lengths go on where a run of that length has them, and fall to 0 at its end.
     #[arg(long)]
     pub epochs: Option<f64>,
     /// Use only the first so many training images.
@@ -161,6 +163,27 @@ impl RuleArgs {
     }
 }
 
+/// Integers of a TOML file go no further.
+const LARGEST_SEED: u64 = i64::MAX as u64;
+
+/// A filter that means something: a word that is no level would be taken for the name of a module, and hide warnings.
+fn log_filter(text: &str) -> Result<String, String> {
+    let advice =
+        "give a level (off, error, warn, info, debug, trace), or MODULE=LEVEL, separated by commas";
+    let plain = |part: &str| {
+        let level = part
+            .parse::<tracing_subscriber::filter::LevelFilter>()
+            .is_ok();
+        level || part.contains(['=', '[']) || part.starts_with("lagrange")
+    };
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(text).map_err(|e| format!("{e}; {advice}"))?;
+    match text.split(',').find(|part| !plain(part.trim())) {
+        Some(word) => Err(format!("`{word}` is no level; {advice}")),
+        None => Ok(filter.to_string()),
+    }
+}
+
 /// A time between a twentieth of a second and a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
@@ -195,7 +218,7 @@ pub struct SecurityArgs {
     #[arg(long, value_name = "FILE", env = "LAGRANGE_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Allow plain text to leave this machine: anybody on the way can then read and change it.
-    #[arg(long, env = "LAGRANGE_INSECURE")]
+    #[arg(long, env = "LAGRANGE_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
 }
 
@@ -221,8 +244,9 @@ pub struct TrainArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be another.
-    #[arg(long, value_name = "RUN_FOLDER", conflicts_with_all = DECIDED)]
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be
+    /// another. A run that is complete goes on for more --epochs.
+    #[arg(long, value_name = "RUN_FOLDER")]
     pub resume: Option<PathBuf>,
     /// Its rules.
     #[command(flatten)]
@@ -240,7 +264,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Run the workers as tasks of this process.
-    #[arg(long, conflicts_with_all = ["resume", "tls", "token_file"])]
+    #[arg(long)]
     pub in_process: bool,
     /// Address for the local coordinator; one that other machines reach needs --tls.
     #[arg(
@@ -258,8 +282,9 @@ pub struct CoordinatorArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be another.
-    #[arg(long, value_name = "RUN_FOLDER", conflicts_with_all = DECIDED)]
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be
+    /// another. A run that is complete goes on for more --epochs.
+    #[arg(long, value_name = "RUN_FOLDER")]
     pub resume: Option<PathBuf>,
     /// Its rules.
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use crate::args::{BaselineArgs, BaselineKind};
 use crate::config::Config;
+use crate::output;
 use anyhow::{Result, bail};
 use lagrange_baseline::{
     AdamOptions, Optimiser, Problem, Score, SgdOptions, back_propagation, random_filters,
@@ -85,18 +86,16 @@ pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
 /// Prints the result: a line for people, or one line of JSON.
 ///
 /// # Errors
-/// If JSON cannot be written.
+/// If stdout does not take it.
 pub fn print(result: &BaselineResult, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(result)?);
-    } else {
-        println!(
-            "{}: {} test accuracy {:.2} %, {:.1} s",
-            result.baseline,
-            result.task,
-            100.0 * result.score.test_accuracy,
-            result.score.seconds
-        );
+        return output::print_json(result);
     }
-    Ok(())
+    Ok(output::print(&format!(
+        "{}: {} test accuracy {:.2} %, {:.1} s\n",
+        result.baseline,
+        result.task,
+        100.0 * result.score.test_accuracy,
+        result.score.seconds
+    ))?)
 }

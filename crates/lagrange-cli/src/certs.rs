@@ -1,9 +1,9 @@
 //! `lagrange certs`: a private authority, certificates of it for coordinator and workers, and a join token.
 
 use crate::args::CertsArgs;
-use crate::run_folder::write_whole;
+use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
-use lagrange_coordinator::hexadecimal;
+use lagrange_coordinator::{Access, hexadecimal, write_whole};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -49,7 +49,7 @@ pub fn run(args: &CertsArgs) -> Result<()> {
     let shown = folder.display();
     if folder.join(AUTHORITY).exists() {
         if args.keep {
-            eprintln!("{shown}: kept as it is");
+            tell(format_args!("{shown}: kept as it is"));
             return Ok(());
         }
         bail!("{shown} holds certificates already; choose another folder, or remove it");
@@ -58,16 +58,24 @@ pub fn run(args: &CertsArgs) -> Result<()> {
     let authority = authority(args.days)?;
     for (role, hosts) in [(COORDINATOR, &args.host[..]), (WORKER, &[])] {
         let (certificate, key) = certificate(&role, hosts, args.days, &authority.issuer)?;
-        write_whole(&folder.join(role.certificate), certificate.as_bytes())?;
-        write_secret(&folder.join(role.key), &key)?;
+        write(&folder.join(role.certificate), &certificate, Access::Usual)?;
+        write(&folder.join(role.key), &key, Access::Owner)?;
     }
     let mut token = [0; 32];
     getrandom::fill(&mut token).context("the system has no random numbers")?;
-    write_secret(&folder.join(TOKEN), &(hexadecimal(&token) + "\n"))?;
-    write_secret(&folder.join(AUTHORITY_KEY), &authority.key)?;
+    write(
+        &folder.join(TOKEN),
+        &(hexadecimal(&token) + "\n"),
+        Access::Owner,
+    )?;
+    write(&folder.join(AUTHORITY_KEY), &authority.key, Access::Owner)?;
     // Last: a folder with this file is complete.
-    write_whole(&folder.join(AUTHORITY), authority.certificate.as_bytes())?;
-    eprintln!(
+    write(
+        &folder.join(AUTHORITY),
+        &authority.certificate,
+        Access::Usual,
+    )?;
+    tell(format_args!(
         "{shown}: made for {}, good for {} days\n\
          coordinator: lagrange coordinator --tls {shown}\n\
          workers:     {AUTHORITY}, {}, {} and {TOKEN} in a folder, and lagrange worker --tls FOLDER\n\
@@ -76,7 +84,7 @@ pub fn run(args: &CertsArgs) -> Result<()> {
         args.days,
         WORKER.certificate,
         WORKER.key,
-    );
+    ));
     Ok(())
 }
 
@@ -134,8 +142,7 @@ fn parameters(name: &str, hosts: &[String], days: u16) -> Result<CertificatePara
     Ok(params)
 }
 
-/// Writes a file that only its owner can read.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
-    // Temporary files are made for their owner alone, and keep that when they are renamed.
-    write_whole(path, text.as_bytes())
+fn write(path: &Path, text: &str, access: Access) -> Result<()> {
+    write_whole(path, text.as_bytes(), access)
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }

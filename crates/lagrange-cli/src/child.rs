@@ -1,6 +1,7 @@
 //! Commands of this program as processes of their own, for those that run many of them.
 
-use crate::config::is_configuration;
+use crate::config::configuration_variables;
+use crate::machine;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::process::Stdio;
@@ -21,12 +22,9 @@ pub(crate) struct Line {
 /// A command of this program that ends stdout with a line of JSON. Configuration from the environment is kept from it: what it is to
 /// do, its parent says.
 pub(crate) fn command() -> Result<Command> {
-    let program = std::env::current_exe().context("cannot find the lagrange executable")?;
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars() {
-        if is_configuration(&name) {
-            command.env_remove(name);
-        }
+    let mut command = Command::new(machine::executable()?);
+    for name in configuration_variables() {
+        command.env_remove(name);
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
     Ok(command)

@@ -1,17 +1,22 @@
 //! Worker processes of `lagrange train`: started, started again when they die, and never left behind.
 
 use crate::args::SecurityArgs;
+use crate::machine;
 use anyhow::{Context as _, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::process::{Child, ChildStdin, Command};
 
 /// How long children may take to end by themselves after the run.
 const EXIT: Duration = Duration::from_secs(5);
-/// How long the coordinator may take to explain what it has heard from its workers' connections.
-const EXPLANATION: Duration = Duration::from_secs(2);
+/// How long the coordinator may take to hear of its last worker's end by its connection, which tells more.
+const EXPLANATION: Duration = Duration::from_millis(200);
+/// A worker that ends with an error of its own so soon after its start would do so again.
+const STILLBORN: Duration = Duration::from_secs(3);
 
 /// How a worker is started.
 #[derive(Debug)]
@@ -21,10 +26,11 @@ pub struct WorkerCommand {
     threads: usize,
     data_dir: Option<PathBuf>,
     security: SecurityArgs,
+    log: String,
 }
 
 impl WorkerCommand {
-    /// A worker of this program that dials `address` and computes on `threads` threads.
+    /// A worker of this program that dials `address`, computes on `threads` threads and logs by the filter `log`.
     ///
     /// # Errors
     /// If this program cannot be found.
@@ -33,6 +39,7 @@ impl WorkerCommand {
         threads: usize,
         data_dir: Option<&Path>,
         security: &SecurityArgs,
+        log: &str,
     ) -> Result<Self> {
         if address.ip().is_unspecified() {
             // Listened on everywhere, so here too.
@@ -43,10 +50,11 @@ impl WorkerCommand {
         }
         Ok(Self {
             security: security.clone(),
-            program: std::env::current_exe().context("cannot find the lagrange executable")?,
+            program: machine::executable()?,
             address,
             threads,
             data_dir: data_dir.map(Path::to_owned),
+            log: log.to_owned(),
         })
     }
 
@@ -54,8 +62,7 @@ impl WorkerCommand {
         let mut command = Command::new(&self.program);
         command
             .args(["worker", "--child", "--connect", &self.address.to_string()])
-            .args(["--threads", &self.threads.to_string()])
-            .env("OPENBLAS_NUM_THREADS", "1")
+            .args(["--threads", &self.threads.to_string(), "--log", &self.log])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -73,7 +80,12 @@ impl WorkerCommand {
         }
         let mut process = command.spawn().context("cannot start a worker process")?;
         let input = process.stdin.take();
-        Ok(Worker { process, input })
+        let born = Instant::now();
+        Ok(Worker {
+            process,
+            input,
+            born,
+        })
     }
 }
 
@@ -83,6 +95,7 @@ struct Worker {
     process: Child,
     /// Held apart from the process: waiting for a child would close its stdin.
     input: Option<ChildStdin>,
+    born: Instant,
 }
 
 /// The worker processes of a run.
@@ -91,6 +104,8 @@ pub struct Children {
     command: WorkerCommand,
     workers: Vec<Worker>,
     restarts: u32,
+    /// Whether the run is to end: who dies now is not replaced.
+    ending: Arc<AtomicBool>,
 }
 
 impl Children {
@@ -104,54 +119,71 @@ impl Children {
             workers: workers.collect::<Result<_>>()?,
             command,
             restarts,
+            ending: Arc::default(),
         })
     }
 
-    /// Watches the workers. Resolves only if all of them are gone and none may be started again; each has said why on stderr.
-    pub async fn all_gone(&mut self) -> anyhow::Error {
-        let (count, mut failed) = (self.workers.len(), 0);
+    /// To be set when the run is to end.
+    #[must_use]
+    pub fn ending(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ending)
+    }
+
+    /// Watches the workers. Resolves only if all of them are gone and none may be started again: with how they went.
+    pub async fn all_gone(&mut self) -> String {
+        let mut deaths = Vec::new();
         while !self.workers.is_empty() {
-            let (place, well) = self.next_gone().await;
-            self.workers.swap_remove(place);
-            if well {
-                // It was told that the run is over, or that it may go.
-                continue;
-            }
-            failed += 1;
-            if self.restarts == 0 {
-                continue;
-            }
-            self.restarts -= 1;
-            match self.command.start() {
-                Ok(worker) => {
-                    tracing::warn!(
-                        left = self.restarts,
-                        "a worker process died; another one takes its place"
-                    );
-                    self.workers.push(worker);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a worker process died, and no other can be started");
-                }
+            let (place, status) = self.next_gone().await;
+            let worker = self.workers.swap_remove(place);
+            // Well: it was told that the run is over, or that it may go.
+            if !status.success() {
+                deaths.push(status);
+                self.replace(&worker, status);
             }
         }
-        if failed == 0 {
-            std::future::pending::<()>().await;
-        }
-        // The coordinator has heard of it too, and may still have a better explanation.
+        let Some(last) = deaths.last() else {
+            return std::future::pending().await;
+        };
         tokio::time::sleep(EXPLANATION).await;
-        anyhow::anyhow!(
-            "{failed} worker processes failed, and none of {count} is left; their messages are above"
+        let words = match last.code() {
+            Some(_) => "; its message is above",
+            None => "",
+        };
+        format!(
+            "every worker process is gone and none is started again, after {} deaths; the last one: {last}{words}",
+            deaths.len()
         )
     }
 
-    /// Waits until a worker ends: which one, and whether well.
-    async fn next_gone(&mut self) -> (usize, bool) {
+    /// Starts a worker in place of one that has died, if one may be and it is likely to live for longer.
+    fn replace(&mut self, dead: &Worker, status: ExitStatus) {
+        let hopeless = status.code().is_some() && dead.born.elapsed() < STILLBORN;
+        if self.restarts == 0 || hopeless || self.ending.load(Ordering::Relaxed) {
+            return;
+        }
+        self.restarts -= 1;
+        match self.command.start() {
+            Ok(worker) => {
+                tracing::warn!(
+                    %status,
+                    left = self.restarts,
+                    "a worker process died; another one takes its place"
+                );
+                self.workers.push(worker);
+            }
+            Err(error) => {
+                tracing::warn!(%status, error = format!("{error:#}"), "a worker process died, and no other can be started");
+            }
+        }
+    }
+
+    /// Waits until a worker ends: which one, and how.
+    async fn next_gone(&mut self) -> (usize, ExitStatus) {
         std::future::poll_fn(|context| {
             for (place, worker) in self.workers.iter_mut().enumerate() {
                 let waiting = std::pin::pin!(worker.process.wait());
-                if let std::task::Poll::Ready(status) = waiting.poll(context) {
-                    return std::task::Poll::Ready((place, status.is_ok_and(|s| s.success())));
+                if let std::task::Poll::Ready(Ok(status)) = waiting.poll(context) {
+                    return std::task::Poll::Ready((place, status));
                 }
             }
             std::task::Poll::Pending
@@ -164,8 +196,9 @@ impl Children {
         for worker in &mut self.workers {
             worker.input.take();
         }
+        let deadline = tokio::time::Instant::now() + EXIT;
         for worker in &mut self.workers {
-            if tokio::time::timeout(EXIT, worker.process.wait())
+            if tokio::time::timeout_at(deadline, worker.process.wait())
                 .await
                 .is_err()
             {

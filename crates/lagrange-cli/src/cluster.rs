@@ -2,14 +2,16 @@
 
 use crate::config::Config;
 use crate::model::Model;
+use crate::output::tell;
 use crate::progress::Progress;
-use crate::run_folder::{RunFolder, RunResult};
+use crate::run_folder::{Kept, RunFolder, RunResult};
+use crate::{evaluate, machine};
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
-    Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
-    connections_of, hexadecimal, serve,
+    Identity, Observed, Plan, Rules, Security, ServeError, ServeOptions, Served, Snapshot, Stop,
+    Training, connections_of, hexadecimal, serve,
 };
-use lagrange_data::{Dataset, Outline, Partition};
+use lagrange_data::{Dataset, Outline, Partition, Split};
 use lagrange_protocol::RunSpec;
 use lagrange_worker::{DataSource, Executor, Tcp, Threads, WorkerOptions};
 use std::future::Future;
@@ -39,6 +41,8 @@ pub struct CoordinatorOptions {
     pub rules: Rules,
     /// Who may join.
     pub security: Security,
+    /// Where the data lies, for an evaluation when no worker is left; `None` for the embedded MNIST.
+    pub data_dir: Option<PathBuf>,
     /// Where results go; `None` names the folder after the run.
     pub run_dir: Option<PathBuf>,
     /// No progress on stderr.
@@ -70,34 +74,49 @@ impl Coordinator {
         })
     }
 
-    /// Takes up the run of a folder where its last sound checkpoint left it, or from the beginning if there is none.
+    /// Takes up the run of a folder where its last sound checkpoint left it, or from the beginning if there is none; with
+    /// `epochs`, as a run of so many.
     ///
     /// # Errors
     /// If the folder's run is complete, under way, or not one of this dataset.
-    pub fn resume(path: &Path, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
-        let (mut folder, config) = RunFolder::reopen(path)?;
+    pub fn resume(
+        path: &Path,
+        epochs: Option<f64>,
+        dataset: &Outline,
+        options: CoordinatorOptions,
+    ) -> Result<Self> {
+        let (mut folder, config) = RunFolder::reopen(path, epochs)?;
         let checkpoints = folder.checkpoints();
         checkpoints.tidy();
         let found = checkpoints.newest()?;
         for (path, error) in &found.damaged {
-            eprintln!(
-                "warning: {}: {error}; going back to the one before",
-                path.display()
-            );
+            tell(format_args!("warning: {}: {error}", path.display()));
         }
         let Some((path, snapshot)) = found.snapshot else {
-            folder.keep_metrics(None)?;
+            tell("warning: no sound checkpoint is left: starting at step 0");
             let mut coordinator = Self::prepare(config, dataset, options)?;
+            folder.rewrite_config(&coordinator.config)?;
+            folder.keep_metrics(None)?;
             coordinator.folder = Some(folder);
             return Ok(coordinator);
         };
+        if !found.damaged.is_empty() {
+            tell(format_args!("warning: going back to {}", path.display()));
+        }
         check_identity(&snapshot, &config, dataset)
             .with_context(|| format!("{}: cannot be resumed", path.display()))?;
-        folder.keep_metrics(Some(&snapshot.facts))?;
         let run = config.plan(dataset.side, dataset.train.len())?;
         let partition = partition(&run.spec, dataset)?;
         let training = Training::resume(&snapshot, run, partition, options.rules)
             .with_context(|| path.display().to_string())?;
+        if training.steps().1 != snapshot.facts.total_steps {
+            tell_of_new_length(&snapshot, &training, config.schedule.epochs);
+        }
+        folder.rewrite_config(&config)?;
+        folder.keep_metrics(Some(&Kept {
+            step: snapshot.facts.step,
+            due: training.due(),
+        }))?;
         Ok(Self {
             config,
             training,
@@ -123,47 +142,106 @@ impl Coordinator {
         Ok((listener, bound))
     }
 
-    /// Serves the run until it ends, and writes its folder. `interrupt` asks for an early end.
+    /// Serves the run until it ends, and writes its folder. `stop` asks for an early end.
     ///
     /// # Errors
-    /// If the run fails or its folder cannot be written.
+    /// If the run fails, or its folder cannot be written: then [`crate::run_folder::Unsaved`] has the result.
     pub async fn run(
-        self,
+        mut self,
         listener: TcpListener,
-        interrupt: impl Future<Output = ()> + Send + 'static,
+        stop: impl Future<Output = Stop> + Send + 'static,
     ) -> Result<RunResult> {
-        let mut folder = match self.folder {
+        let mut folder = match self.folder.take() {
             Some(folder) => folder,
             None => RunFolder::create(self.options.run_dir.as_deref(), &self.config)?,
         };
+        if let Err(error) = folder.reserve(model_bytes(&self.training)) {
+            folder.discard_if_empty();
+            return Err(error);
+        }
         let checkpoints = folder.checkpoints();
         let (observer, reports) = channel();
-        let mut progress = Progress::new(self.training.steps(), self.options.quiet);
-        let recorder = tokio::task::spawn_blocking(move || {
-            record(&mut folder, &mut progress, &reports);
-            progress.finish();
-            folder
-        });
+        let progress = Progress::new(self.training.steps(), self.options.quiet);
+        let recorder = recorder(folder, progress, reports)?;
         let options = ServeOptions {
             dataset_sha256: self.dataset_sha256,
             checkpoints: Some(checkpoints),
-            security: self.options.security,
+            security: self.options.security.clone(),
             observer,
             own_threads: true,
         };
         let begin = Instant::now();
         let incoming = connections_of(listener);
-        let ended = serve(incoming, self.training, options, interrupt).await;
+        let ended = serve(incoming, self.training, options, stop).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
-        let (served, audience) = ended?;
-        let workers = self.options.rules.workers;
-        let result = finish(&self.config, &served, folder, workers, seconds)?;
-        if let Err(error) = audience.dismiss("the run is complete").await {
-            tracing::warn!(%error, "the result is written, but workers could not be told");
+        let (served, audience) = match ended {
+            Ok(ended) => ended,
+            Err(source) if folder.is_empty() => {
+                folder.discard_if_empty();
+                return Err(source.into());
+            }
+            Err(source) => {
+                let folder = folder.path().to_owned();
+                return Err(Unfinished { source, folder }.into());
+            }
+        };
+        let result = finish(&self.config, &self.options, &served, folder, seconds);
+        let message = match &result {
+            Ok(_) => "the run is complete",
+            Err(_) => "the run is over, but cannot be saved",
+        };
+        if let Err(error) = audience.dismiss(message).await {
+            tracing::warn!(%error, "the run is over, but workers could not be told");
         }
-        Ok(result)
+        result
     }
+}
+
+/// A run that failed after its first step.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}; to go on with the run: --resume {}", folder.display())]
+struct Unfinished {
+    source: ServeError,
+    folder: PathBuf,
+}
+
+/// Bytes that the model's file will take, and some more.
+fn model_bytes(training: &Training) -> u64 {
+    const HEADER: u64 = 8 << 10;
+    4 * training.network().weights() as u64 + HEADER
+}
+
+/// Says what becomes of the schedule of a run that is made longer or shorter.
+fn tell_of_new_length(snapshot: &Snapshot, training: &Training, epochs: f64) {
+    let (step, total) = training.steps();
+    let left = |total: u64| 1.0 - step as f64 / total as f64;
+    tell(format_args!(
+        "going on to {epochs} epochs, {total} steps: step lengths, which fall to 0 over the whole run, are at {:.2} of \
+         their first value at step {step}, where the run of {} steps had {:.2}",
+        left(total),
+        snapshot.facts.total_steps,
+        left(snapshot.facts.total_steps).max(0.0),
+    ));
+}
+
+/// A thread that writes and shows every report, until there are no more; gives the folder back.
+fn recorder(
+    mut folder: RunFolder,
+    mut progress: Progress,
+    reports: Receiver<Observed>,
+) -> Result<impl Future<Output = Result<RunFolder>>> {
+    let (done, ended) = tokio::sync::oneshot::channel();
+    machine::start_thread("recorder", move || {
+        record(&mut folder, &mut progress, &reports);
+        progress.finish();
+        let _ = done.send(folder);
+    })?;
+    Ok(async {
+        ended
+            .await
+            .context("the recorder's thread died; please report this")
+    })
 }
 
 fn partition(spec: &RunSpec, dataset: &Outline) -> Result<Partition> {
@@ -177,7 +255,10 @@ fn check_identity(snapshot: &Snapshot, config: &Config, dataset: &Outline) -> Re
     let facts = &snapshot.facts;
     let theirs: Config = toml::from_str(&facts.configuration)
         .context("its configuration is not one that this release understands")?;
-    if let Some((key, theirs, ours)) = theirs.difference(config) {
+    // A run may be made longer, or shorter.
+    let mut ours = config.clone();
+    ours.schedule.epochs = theirs.schedule.epochs;
+    if let Some((key, theirs, ours)) = theirs.difference(&ours) {
         bail!("it was made with {key} = {theirs}, but the folder's config.toml has {ours}");
     }
     let data = hexadecimal(&dataset.sha256);
@@ -201,19 +282,20 @@ fn run_name(config: &Config) -> String {
 fn record(folder: &mut RunFolder, progress: &mut Progress, reports: &Receiver<Observed>) {
     let mut recording = true;
     for observed in reports {
-        progress.show(&observed);
+        // Written first: whoever reads the terminal may be slow.
         if recording && let Err(error) = folder.record(&observed) {
             tracing::warn!(%error, "metrics.jsonl cannot be written; the run goes on without");
             recording = false;
         }
+        progress.show(&observed);
     }
 }
 
 fn finish(
     config: &Config,
+    options: &CoordinatorOptions,
     served: &Served,
     folder: RunFolder,
-    workers: usize,
     seconds: f64,
 ) -> Result<RunResult> {
     let outcome = &served.outcome;
@@ -223,16 +305,34 @@ fn finish(
         network: outcome.network.clone(),
         weights: outcome.weights.clone(),
     };
-    let result = RunResult {
-        workers,
+    let mut result = RunResult {
+        workers: options.rules.workers,
         seconds,
         bytes_sent: served.bytes_sent + served.bytes_received,
         bytes_to_workers: served.bytes_sent,
         bytes_from_workers: served.bytes_received,
         ..RunResult::new(config, outcome, folder.path())
     };
-    folder.finish(&model, &result)?;
-    Ok(result)
+    if result.test_accuracy.is_none()
+        && let Err(error) = evaluate_here(&mut result, &model, config.validation, options)
+    {
+        result.not_evaluated = Some(format!("{error:#}"));
+    }
+    folder.finish(&model, result)
+}
+
+/// Evaluates a run that was interrupted when no worker was left to do it.
+fn evaluate_here(
+    result: &mut RunResult,
+    model: &Model,
+    validation: usize,
+    options: &CoordinatorOptions,
+) -> Result<()> {
+    let dataset = Dataset::load(options.data_dir.as_deref())?;
+    let accuracy = |split| evaluate::accuracy(model, &dataset, split, validation);
+    result.validation_accuracy = accuracy(Split::Validation);
+    result.test_accuracy = accuracy(Split::Test);
+    Ok(())
 }
 
 /// A worker's threads.
@@ -240,7 +340,12 @@ fn finish(
 /// # Errors
 /// If the system has no more of them.
 pub fn compute_threads(count: usize) -> Result<Arc<dyn Executor>> {
-    let failed = || format!("cannot start {count} threads; lower --threads");
+    let failed = || {
+        format!(
+            "cannot start {count} threads; lower --threads, or raise the limit on processes (`ulimit -u`, or the \
+             container's pids limit)"
+        )
+    };
     Ok(Arc::new(Threads::new(count).with_context(failed)?))
 }
 
@@ -254,7 +359,7 @@ pub async fn run_in_process(
     threads: usize,
     options: CoordinatorOptions,
     listen: SocketAddr,
-    interrupt: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = Stop> + Send + 'static,
 ) -> Result<RunResult> {
     let count = options.rules.workers;
     let coordinator = Coordinator::prepare(config, &Outline::of(&dataset), options)?;
@@ -275,7 +380,7 @@ pub async fn run_in_process(
         workers.spawn(lagrange_worker::run(options, std::future::pending()));
     }
     drop(dataset);
-    let result = coordinator.run(listener, interrupt).await;
+    let result = coordinator.run(listener, stop).await;
     if result.is_err() {
         workers.abort_all();
     }

@@ -3,11 +3,11 @@
 use crate::args::CoordinatorArgs;
 use crate::cluster::{Coordinator, CoordinatorOptions};
 use crate::config::Config;
+use crate::output::tell;
 use crate::run_folder::RunResult;
-use crate::security;
-use crate::signals::interrupted;
+use crate::{machine, security, signals};
 use anyhow::Result;
-use lagrange_coordinator::Rules;
+use lagrange_coordinator::{Rules, Stop};
 use lagrange_data::Outline;
 
 /// Runs the command.
@@ -15,6 +15,8 @@ use lagrange_data::Outline;
 /// # Errors
 /// If the run fails.
 pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
+    let stop = signals::Stop::listen();
+    machine::warn_of_kernels();
     let dataset = Outline::load(args.run.data_dir.as_deref())?;
     let options = CoordinatorOptions {
         rules: Rules {
@@ -22,19 +24,24 @@ pub async fn run(args: &CoordinatorArgs) -> Result<RunResult> {
             ..args.rules.rules(args.workers.into())
         },
         security: security::of_coordinator(&args.security, args.listen)?,
+        data_dir: args.run.data_dir.clone(),
         run_dir: args.run.run_dir.clone(),
         quiet: args.run.quiet,
     };
     let coordinator = match &args.resume {
-        Some(folder) => Coordinator::resume(folder, &dataset, options)?,
+        Some(folder) => Coordinator::resume(folder, args.run.epochs, &dataset, options)?,
         None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
     };
     let (listener, address) = Coordinator::listen(args.listen).await?;
     if !args.run.quiet {
-        eprintln!(
-            "listening on {address}; waiting for {} workers",
-            args.workers
-        );
+        let needed = usize::from(args.workers.max(args.rules.min_workers));
+        tell(format_args!(
+            "listening on {address}; waiting for {needed} workers"
+        ));
     }
-    coordinator.run(listener, interrupted()).await
+    let stop = async {
+        stop.wished().await;
+        Stop::Wished
+    };
+    coordinator.run(listener, stop).await
 }

@@ -2,10 +2,13 @@
 
 use crate::args::EvaluateArgs;
 use crate::model::Model;
+use crate::output::{print as print_text, print_json};
+use crate::run_folder::as_text;
 use anyhow::{Result, bail};
 use lagrange_core::forward::Forward;
-use lagrange_data::{Dataset, Task, normalise};
+use lagrange_data::{Dataset, Split, Task, normalise};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Images of one forward pass.
@@ -15,6 +18,7 @@ const BLOCK: usize = 50;
 #[derive(Debug, Clone, Serialize)]
 pub struct Evaluation {
     /// The model file.
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
     /// What the network is asked.
     pub task: Task,
@@ -47,7 +51,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
         );
     }
     model.task.check_labels("test", &dataset.test.labels)?;
-    let confusion = confusion(&model, &dataset);
+    let confusion = confusion(&model, &dataset.test.images.pixels, &dataset.test.labels);
     let correct: u64 = (0..confusion.len())
         .map(|class| confusion[class][class])
         .sum();
@@ -61,15 +65,36 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
     })
 }
 
-fn confusion(model: &Model, dataset: &Dataset) -> Vec<Vec<u64>> {
+/// Share of a split's images that `model` predicts correctly, `validation` of the training images being held out; none
+/// of an empty split.
+#[must_use]
+pub fn accuracy(model: &Model, dataset: &Dataset, split: Split, validation: usize) -> Option<f64> {
+    let (set, from) = match split {
+        Split::Test => (&dataset.test, 0),
+        Split::Train => (&dataset.train, 0),
+        Split::Validation => (
+            &dataset.train,
+            dataset.train.labels.len().saturating_sub(validation),
+        ),
+    };
+    let labels = &set.labels[from..];
+    let pixels = &set.images.pixels[from * model.network.input().len()..];
+    let confusion = confusion(model, pixels, labels);
+    let correct: u64 = (0..confusion.len())
+        .map(|class| confusion[class][class])
+        .sum();
+    (!labels.is_empty()).then(|| correct as f64 / labels.len() as f64)
+}
+
+fn confusion(model: &Model, pixels: &[u8], labels: &[u8]) -> Vec<Vec<u64>> {
     let classes = model.task.classes().len();
     let mut confusion = vec![vec![0; classes]; classes];
     let mut forward = Forward::new(&model.network, BLOCK);
     forward.load(&model.weights);
     let image = model.network.input().len();
     let mut inputs = vec![0.0; BLOCK * image];
-    let images = dataset.test.images.pixels.chunks(BLOCK * image);
-    for (pixels, labels) in images.zip(dataset.test.labels.chunks(BLOCK)) {
+    let images = pixels.chunks(BLOCK * image);
+    for (pixels, labels) in images.zip(labels.chunks(BLOCK)) {
         let inputs = &mut inputs[..pixels.len()];
         normalise(pixels, inputs);
         forward.run(inputs);
@@ -90,28 +115,30 @@ fn confusion(model: &Model, dataset: &Dataset) -> Vec<Vec<u64>> {
 /// Prints the evaluation: a table for people, or one line of JSON.
 ///
 /// # Errors
-/// If JSON cannot be written.
+/// If stdout does not take it.
 pub fn print(evaluation: &Evaluation, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(evaluation)?);
-        return Ok(());
+        return print_json(evaluation);
     }
-    println!(
-        "{}: {} test accuracy {:.2} % of {} images",
+    let mut text = format!(
+        "{}: {} test accuracy {:.2} % of {} images\n\ntruth \\ predicted\n{:>8}",
         evaluation.model.display(),
         evaluation.task,
         100.0 * evaluation.test_accuracy,
-        evaluation.samples
+        evaluation.samples,
+        ""
     );
     let classes = evaluation.task.classes();
-    println!("\ntruth \\ predicted");
-    print!("{:>8}", "");
-    classes.iter().for_each(|class| print!("{class:>7}"));
-    println!();
-    for (class, row) in classes.iter().zip(&evaluation.confusion) {
-        print!("{class:>8}");
-        row.iter().for_each(|count| print!("{count:>7}"));
-        println!();
+    // Writing to a string cannot fail.
+    for class in classes {
+        let _ = write!(text, "{class:>7}");
     }
-    Ok(())
+    for (class, row) in classes.iter().zip(&evaluation.confusion) {
+        let _ = write!(text, "\n{class:>8}");
+        for count in row {
+            let _ = write!(text, "{count:>7}");
+        }
+    }
+    text.push('\n');
+    Ok(print_text(&text)?)
 }

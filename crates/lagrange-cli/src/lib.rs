@@ -12,7 +12,10 @@ pub mod config;
 mod coordinator;
 pub mod evaluate;
 mod interrupt;
+mod machine;
 pub mod model;
+mod output;
+mod parse;
 mod progress;
 pub mod run_folder;
 mod security;
@@ -23,10 +26,13 @@ pub mod sweep;
 mod train;
 mod worker;
 
-use anyhow::Result;
-use args::{Cli, Command, ConfigCommand};
-use clap::Parser as _;
+use anyhow::{Context as _, Result};
+use args::{Command, ConfigCommand};
 use lagrange_coordinator::TrainingError;
+use machine::Needs;
+use output::tell;
+use run_folder::{RunResult, Unsaved};
+use signals::Stop;
 use std::process::ExitCode;
 
 /// Exit code after Ctrl-C or SIGTERM, as shells have it.
@@ -35,98 +41,112 @@ const INTERRUPTED: u8 = 130;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse::parse();
     start_log(&cli.log);
     lagrange_core::blas::use_one_thread();
-    match run(&cli.command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {}", on_one_line(&error));
-            if is_interrupt(&error) {
-                ExitCode::from(INTERRUPTED)
-            } else {
-                ExitCode::FAILURE
-            }
+    run(&cli.command, &cli.log).unwrap_or_else(|error| {
+        tell(format_args!("error: {}", on_one_line(&error)));
+        match is_interrupt(&error) {
+            true => ExitCode::from(INTERRUPTED),
+            false => ExitCode::FAILURE,
         }
-    }
+    })
 }
 
-fn run(command: &Command) -> Result<ExitCode> {
-    // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
-    let threads = match command {
-        Command::Coordinator(_) => 2,
-        _ => 1,
-    };
+fn run(command: &Command, log: &str) -> Result<ExitCode> {
+    needs(command).ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
+        // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
+        .worker_threads(if matches!(command, Command::Coordinator(_)) {
+            2
+        } else {
+            1
+        })
         .enable_all()
-        .build()?;
-    let result = match command {
-        Command::Train(args) => runtime
-            .block_on(train::run(args))
-            .map(|result| (result, args.run.json)),
-        Command::Coordinator(args) => runtime
-            .block_on(coordinator::run(args))
-            .map(|result| (result, args.run.json)),
-        Command::Worker(args) => {
-            return runtime
-                .block_on(worker::run(args))
-                .map(|()| ExitCode::SUCCESS);
+        .build()
+        .context("cannot start the async runtime")?;
+    let _context = runtime.enter();
+    signals::survive_limits();
+    match command {
+        Command::Train(args) => ended(runtime.block_on(train::run(args, log)), args.run.json),
+        Command::Coordinator(args) => {
+            ended(runtime.block_on(coordinator::run(args)), args.run.json)
         }
-        Command::Evaluate(args) => {
-            evaluate::print(&evaluate::run(args)?, args.json)?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        Command::Worker(args) => runtime
+            .block_on(worker::run(args))
+            .map(|()| ExitCode::SUCCESS),
         Command::Compare(args) => {
-            let table =
-                runtime.block_on(async { compare::run(args, signals::interrupted()).await })?;
+            let table = runtime.block_on(compare::run(args, Stop::listen().wished()))?;
             compare::print(&table, &args.out, args.json)?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Sweep(args) => {
-            let summary =
-                runtime.block_on(async { sweep::run(args, signals::interrupted()).await })?;
+            let summary = runtime.block_on(sweep::run(args, Stop::listen().wished()))?;
             sweep::print(&summary, args.run.json)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Command::Baseline(args) => {
-            baseline::print(&baseline::run(args)?, args.run.json)?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Bench(args) => {
             bench::print(&runtime.block_on(bench::run(args))?, args.run.json)?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Certs(args) => {
-            certs::run(args)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Command::Config(args) => {
-            match &args.command {
-                ConfigCommand::Show(args) => {
-                    print!("{}", config::Config::resolve(args)?.to_toml()?);
-                }
-                ConfigCommand::Presets => {
-                    for (name, text) in config::PRESETS {
-                        println!(
-                            "{name:<18} {}",
-                            text.lines()
-                                .next()
-                                .unwrap_or_default()
-                                .trim_start_matches("# ")
-                        );
-                    }
-                }
-            }
-            return Ok(ExitCode::SUCCESS);
-        }
+        rest => run_at_once(rest).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn needs(command: &Command) -> Needs {
+    // MNIST is 47 MB; while it is read or cut into shards, it is there twice.
+    const DATA: usize = 128 << 20;
+    let (threads, workers, bytes) = match command {
+        // Beside the workers' threads one that solves, and the data twice: as it is, and as shards.
+        Command::Train(args) => match (train::workers(args), train::threads(args)) {
+            (workers, each) if args.in_process => (workers * each + 1, (0, 0), 2 * DATA),
+            workers => (1, workers, 0),
+        },
+        Command::Coordinator(_) => (1, (0, 0), 0),
+        Command::Worker(args) => (worker::threads(args), (0, 0), DATA),
+        Command::Bench(_) | Command::Baseline(_) => (train::cores(), (0, 0), DATA),
+        _ => (0, (0, 0), 0),
     };
-    let (result, json) = result?;
+    Needs {
+        threads,
+        workers,
+        bytes,
+    }
+}
+
+/// Runs a command that neither waits nor serves: a signal ends it as it ends any program.
+fn run_at_once(command: &Command) -> Result<()> {
+    match command {
+        Command::Evaluate(args) => evaluate::print(&evaluate::run(args)?, args.json),
+        Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
+        Command::Certs(args) => certs::run(args),
+        Command::Config(args) => match &args.command {
+            ConfigCommand::Show(args) => {
+                Ok(output::print(&config::Config::resolve(args)?.to_toml()?)?)
+            }
+            ConfigCommand::Presets => Ok(output::print(&config::presets())?),
+        },
+        Command::Train(_)
+        | Command::Coordinator(_)
+        | Command::Worker(_)
+        | Command::Compare(_)
+        | Command::Sweep(_)
+        | Command::Bench(_) => unreachable!("run in an async runtime"),
+    }
+}
+
+/// Prints what a run came to, saved or not.
+fn ended(result: Result<RunResult>, json: bool) -> Result<ExitCode> {
+    let result = result.inspect_err(|error| {
+        if let Some(unsaved) = error.downcast_ref::<Unsaved>() {
+            // The error that is about to be told says more than one of stdout would.
+            let _ = train::print_result(&unsaved.result, json);
+        }
+    })?;
     train::print_result(&result, json)?;
-    Ok(if result.interrupted {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
+    Ok(match result.interrupted {
+        true => ExitCode::from(INTERRUPTED),
+        false => ExitCode::SUCCESS,
     })
 }
 
@@ -153,10 +173,11 @@ fn is_interrupt(error: &anyhow::Error) -> bool {
 }
 
 fn start_log(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // The filter has been checked as a flag.
+    let filter = tracing_subscriber::EnvFilter::new(filter);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(output::has_colours())
+        .with_writer(|| output::Log)
         .init();
 }

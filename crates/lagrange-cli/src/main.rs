@@ -4,30 +4,39 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(unix)]
-    restart_with_portable_kernels();
+    restart_with_settled_blas();
     lagrange_cli::main()
 }
 
-/// OpenBLAS chooses its kernels while it is being loaded, by processor, and other kernels give other bits. The environment decides
-/// otherwise, so this process replaces itself by one with the right environment. Workers inherit it. Where the user has set the
-/// variable, the user decides.
+/// OpenBLAS chooses its kernels while it is being loaded, by processor, and other kernels give other bits; and it starts
+/// threads that would only stand about. The environment decides otherwise, so this process replaces itself by one with
+/// the right environment. Workers inherit it. Where the user has chosen kernels, the user decides.
 #[cfg(unix)]
-fn restart_with_portable_kernels() {
+fn restart_with_settled_blas() {
+    use lagrange_core::blas;
     use std::os::unix::process::CommandExt as _;
-    const VARIABLE: &str = "OPENBLAS_CORETYPE";
-    if std::env::var_os(VARIABLE).is_some_and(|chosen| !chosen.is_empty()) {
+    const THREADS: &str = "OPENBLAS_NUM_THREADS";
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let kernels = match is_set(blas::KERNELS_VARIABLE) {
+        true => None,
+        false => blas::portable_kernels(),
+    };
+    let one_thread = std::env::var_os(THREADS).is_some_and(|value| value == "1");
+    if kernels.is_none() && one_thread {
         return;
     }
-    if let (Some(kernels), Ok(program)) = (
-        lagrange_core::blas::portable_kernels(),
-        std::env::current_exe(),
-    ) {
-        let mut arguments = std::env::args_os();
-        let mut command = std::process::Command::new(program);
-        if let Some(name) = arguments.next() {
-            command.arg0(name);
-        }
-        // Returns only if it failed; whatever OpenBLAS chose then has to do.
-        let _ = command.args(arguments).env(VARIABLE, kernels).exec();
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
     }
+    command.args(arguments).env(THREADS, "1");
+    if let Some(kernels) = kernels {
+        command.env(blas::KERNELS_VARIABLE, kernels);
+    }
+    // Returns only if it failed; whatever OpenBLAS chose then has to do.
+    let _ = command.exec();
 }

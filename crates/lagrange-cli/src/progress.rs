@@ -1,8 +1,8 @@
 //! Progress on stderr: a bar on a terminal, a line per evaluation elsewhere.
 
+use crate::output::{has_terminal, tell};
 use indicatif::{ProgressBar, ProgressStyle};
 use lagrange_coordinator::{Observed, Report};
-use std::io::IsTerminal as _;
 
 /// Shows a run as it goes.
 #[derive(Debug)]
@@ -17,13 +17,17 @@ impl Progress {
     /// For a run that has done some of its steps; silent if `quiet`.
     #[must_use]
     pub fn new((done, total): (u64, u64), quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = has_terminal();
         if done > 0 && !quiet {
-            eprintln!("resuming behind step {done}/{total}");
+            tell(format_args!("resuming behind step {done}/{total}"));
         }
+        // Whatever the library makes of the terminal: a bar that it hides would hide the lines as well.
+        let bar = (terminal && !quiet)
+            .then(|| bar(total))
+            .filter(|bar| !bar.is_hidden());
         Self {
-            bar: (terminal && !quiet).then(|| bar(total)),
-            lines: !terminal && !quiet,
+            lines: bar.is_none() && !quiet,
+            bar,
             accuracy: None,
             total,
         }
@@ -96,7 +100,7 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if self.lines => eprintln!("{text}"),
+            None if self.lines => tell(text),
             None => {}
         }
     }

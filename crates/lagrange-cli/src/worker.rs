@@ -3,8 +3,8 @@
 use crate::args::{RunArgs, WorkerArgs};
 use crate::cluster::compute_threads;
 use crate::config::Config;
-use crate::security;
-use crate::signals::{absorb_interrupts, interrupted, stdin_closed};
+use crate::signals::{Stop, stdin_closed};
+use crate::{machine, security};
 use anyhow::Result;
 use lagrange_worker::{DataSource, Tcp, WorkerOptions};
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 /// # Errors
 /// If the worker ends before its run does.
 pub async fn run(args: &WorkerArgs) -> Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let stop = Stop::listen();
+    let threads = threads(args);
     let insist = match &args.config {
         None => None,
         Some(path) => {
@@ -25,7 +26,6 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
             Some((config.network, config.task))
         }
     };
-    let threads = args.threads.map_or(cores, usize::from);
     let options = WorkerOptions {
         coordinator: args.connect.clone(),
         name: name(),
@@ -38,17 +38,28 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         connect_timeout: args.connect_timeout,
     };
     if args.child {
-        // Ctrl-C reaches the whole process group; the parent decides, and needs its workers to the end.
-        absorb_interrupts();
-        lagrange_worker::run(options, stdin_closed()).await?;
+        // Signals to the whole group reach the parent too; it decides, and needs its workers to the end.
+        stop.leave_to_parent();
+        lagrange_worker::run(options, stdin_closed()?).await?;
     } else {
-        lagrange_worker::run(options, interrupted()).await?;
+        machine::warn_of_kernels();
+        lagrange_worker::run(options, stop.wished()).await?;
     }
     Ok(())
 }
 
+/// Threads to compute on.
+pub fn threads(args: &WorkerArgs) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    args.threads.map_or_else(cores, usize::from)
+}
+
 /// Host and process: in containers every process has the same number.
 fn name() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
-    format!("{host}-{}", std::process::id())
+    let host = rustix::system::uname();
+    format!(
+        "{}-{}",
+        host.nodename().to_string_lossy(),
+        std::process::id()
+    )
 }

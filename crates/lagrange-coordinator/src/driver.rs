@@ -85,11 +85,10 @@ impl Driver {
         // Whatever has come already is heard before time is judged: a worker is not silent because nobody listened.
         match tokio::time::timeout_at(begin + self.training.deadline(), events.recv()).await {
             Ok(Some(event)) => event,
-            // The service is gone, and with it every way to hear of a worker: their leases will run out.
-            Ok(None) => {
-                tokio::time::sleep_until(begin + self.training.deadline()).await;
-                Event::Tick
-            }
+            // The service is gone, and with it every way to hear of a worker or of the user.
+            Ok(None) => Event::Abandoned {
+                reason: "the coordinator's server has ended".to_owned(),
+            },
             Err(_) => Event::Tick,
         }
     }

@@ -8,6 +8,7 @@ mod balance;
 mod checkpoint;
 mod classic;
 mod driver;
+mod files;
 mod guard;
 mod history;
 mod membership;
@@ -26,6 +27,7 @@ mod training;
 pub use checkpoint::{CheckpointError, CheckpointStore, Facts, Found, Snapshot};
 pub use classic::{ClassicPlan, ClassicUpdate};
 pub use driver::Observed;
+pub use files::{Access, Place, means_full, write_whole};
 pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan};
@@ -33,6 +35,8 @@ pub use report::{Evaluation, Report, StepReport};
 pub use round::{Receipt, Round, RoundTotal};
 pub use rules::Rules;
 pub use run_plan::{PlanError, RunPlan};
-pub use serve::{Audience, Security, ServeError, ServeOptions, Served, connections_of, serve};
+pub use serve::{
+    Audience, Security, ServeError, ServeOptions, Served, Stop, connections_of, serve,
+};
 pub use start::StartKind;
 pub use training::{Command, Event, Identity, Training, TrainingError};

@@ -45,6 +45,15 @@ pub struct ServeOptions {
     pub own_threads: bool,
 }
 
+/// Why a run is to end before its last step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The user wants it to, with what there is.
+    Wished,
+    /// Whoever starts its workers will start no more. Once the last one is gone, the run ends with this reason.
+    Abandoned(String),
+}
+
 /// How workers prove that they may join, and the coordinator that it is the one.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
@@ -69,11 +78,16 @@ pub struct Served {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The run itself.
-    #[error(transparent)]
+    #[error("{0}")]
     Training(#[from] TrainingError),
     /// The gRPC server.
     #[error("the coordinator's server failed: {0}")]
     Server(#[from] tonic::transport::Error),
+    /// The system gives no thread.
+    #[error(
+        "cannot start a thread ({0}): raise the limit on processes (`ulimit -u`, or the container's pids limit)"
+    )]
+    Threads(io::Error),
     /// The driver's thread died: a defect of Lagrange.
     #[error("the coordinator's training thread died; please report this")]
     DriverDied,
@@ -111,7 +125,7 @@ impl Audience {
     }
 }
 
-/// Serves `training` on connections of any kind until it ends. `interrupt` asks for an early end with what there is. Workers are let go only by
+/// Serves `training` on connections of any kind until it ends. `stop` asks for an early end. Workers are let go only by
 /// [`Audience::dismiss`]: once the result is where a crash cannot reach it.
 ///
 /// # Errors
@@ -120,7 +134,7 @@ pub async fn serve<I>(
     incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
     training: Training,
     options: ServeOptions,
-    interrupt: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = Stop> + Send + 'static,
 ) -> Result<(Served, Audience), ServeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -154,16 +168,18 @@ where
         observer: options.observer,
     };
     let ended = start(driver, received, options.own_threads)?;
-    let interrupter = tokio::spawn(async move {
-        interrupt.await;
-        let _ = events.send(Event::Interrupted);
+    let stopper = tokio::spawn(async move {
+        let _ = events.send(match stop.await {
+            Stop::Wished => Event::Interrupted,
+            Stop::Abandoned(reason) => Event::Abandoned { reason },
+        });
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
     let server = run_server(incoming, service, options.security.tls, stopped)?;
     let server = tokio::spawn(server);
     let result = ended.await.map_err(|_| ServeError::DriverDied);
-    interrupter.abort();
+    stopper.abort();
     if let Some(writer) = writer {
         // The driver is gone, and with it the last sender.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -197,7 +213,7 @@ fn keeper(
     if !own_thread {
         return Ok((Some(Box::new(move |snapshot| store.keep(&snapshot))), None));
     }
-    let (sender, writer) = store.writer().map_err(|_| ServeError::DriverDied)?;
+    let (sender, writer) = store.writer().map_err(ServeError::Threads)?;
     let keep: Keep = Box::new(move |snapshot| {
         // The writer ends after the driver.
         let _ = sender.send(snapshot);
@@ -225,7 +241,7 @@ fn start(
     std::thread::Builder::new()
         .name("training".to_owned())
         .spawn(move || runtime.block_on(driving))
-        .map_err(|_| ServeError::DriverDied)?;
+        .map_err(ServeError::Threads)?;
     Ok(ended)
 }
 

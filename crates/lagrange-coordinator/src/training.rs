@@ -73,6 +73,11 @@ pub enum Event {
     Tick,
     /// The user asks to stop: end after this round, with what there is.
     Interrupted,
+    /// No worker that goes will be replaced: end once the last one is gone.
+    Abandoned {
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// What is to be done about it.
@@ -143,6 +148,12 @@ pub enum TrainingError {
         /// How the last one went.
         last: String,
     },
+    /// Nobody left, and nobody to come.
+    #[error("{reason}")]
+    Abandoned {
+        /// Why nobody will come.
+        reason: String,
+    },
     /// Nobody came.
     #[error(
         "{present} of {wanted} workers joined in time; start more with `lagrange worker --connect`, or lower --workers"
@@ -195,6 +206,8 @@ pub struct Training {
     doubted: Vec<Doubt>,
     last: Last,
     last_loss: String,
+    /// Why no worker that goes will be replaced.
+    abandoned: Option<String>,
     ended: bool,
 }
 
@@ -221,6 +234,7 @@ impl Training {
             doubted: Vec::new(),
             last: Last::default(),
             last_loss: String::new(),
+            abandoned: None,
             ended: false,
         }
     }
@@ -248,6 +262,10 @@ impl Training {
             Event::Failed { worker, message } => self.failed(worker, message, &mut commands),
             Event::Tick => self.tick(&mut commands),
             Event::Interrupted => self.interrupted(&mut commands),
+            Event::Abandoned { reason } => {
+                self.abandoned = Some(reason);
+                self.check_abandoned(&mut commands)
+            }
         };
         if let Err(error) = result {
             self.end(Err(error), &mut commands);
@@ -466,7 +484,17 @@ impl Training {
             self.end_with_what_there_is(commands);
             return Ok(());
         }
+        self.check_abandoned(commands)?;
         self.go_on(commands)
+    }
+
+    /// Ends a run whose last worker is gone for good, after a checkpoint to go on from.
+    fn check_abandoned(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
+        let Some(reason) = self.abandoned.take_if(|_| self.members.is_empty()) else {
+            return Ok(());
+        };
+        self.checkpoint(commands);
+        Err(TrainingError::Abandoned { reason })
     }
 
     /// What fails on one worker may be that worker's own trouble. What fails on two in one round fails everywhere.
@@ -521,7 +549,7 @@ impl Training {
     }
 
     fn interrupted(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
-        if !self.started {
+        if !self.started || self.plan.step == 0 {
             return Err(TrainingError::InterruptedEarly);
         }
         self.checkpoint(commands);

@@ -1,13 +1,58 @@
 //! The few BLAS calls `ndarray` has no safe name for.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 unsafe extern "C" {
     fn openblas_set_num_threads(threads: c_int);
     fn openblas_get_corename() -> *const c_char;
+    fn blas_memory_alloc(unused: c_int) -> *mut c_void;
+    fn blas_memory_free(buffer: *mut c_void);
+}
+
+/// Bytes of the work buffer that OpenBLAS maps for a thread, on the processors where it takes most.
+const BUFFER_BYTES: usize = 128 << 20;
+
+/// Work buffers that the system has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{threads} threads of computation need {} MB of address space, more than there is: raise the limit (`ulimit -v`, or \
+     the container's memory), or lower --threads",
+    bytes.div_ceil(1_000_000)
+)]
+pub struct NoRoom {
+    /// Threads that were to get one each.
+    pub threads: usize,
+    /// Bytes of address space that they and everything else were to take.
+    pub bytes: usize,
+}
+
+/// Has OpenBLAS map the work buffers of `threads` threads, which it keeps and uses again.
+///
+/// Where address space is limited, OpenBLAS would look for a buffer in an endless loop, in the middle of a product; so
+/// there must be room for all of them before it is asked for the first, and for `beside` bytes that others are going to
+/// map. Call it once, before any mathematics.
+///
+/// # Errors
+/// [`NoRoom`] if the system does not give that much address space.
+pub fn reserve_buffers(threads: usize, beside: usize) -> Result<(), NoRoom> {
+    let bytes = threads.saturating_mul(BUFFER_BYTES).saturating_add(beside);
+    // Mapped and given back without being touched: it takes no memory. The compiler must not do without.
+    let mut room = Vec::<u8>::new();
+    let refused = room.try_reserve_exact(bytes);
+    refused.map_err(|_| NoRoom { threads, bytes })?;
+    drop(std::hint::black_box(room));
+    // SAFETY: OpenBLAS hands out buffers that are in nobody else's use, and each goes back exactly once. A null pointer
+    // (it has no more than twice as many buffers as it was built for threads) must not go back.
+    unsafe {
+        let buffers: Vec<_> = (0..threads).map(|_| blas_memory_alloc(0)).collect();
+        for buffer in buffers.into_iter().filter(|buffer| !buffer.is_null()) {
+            blas_memory_free(buffer);
+        }
+    }
+    Ok(())
 }
 
 /// Makes every BLAS call of this process run on the calling thread alone.
@@ -27,8 +72,10 @@ pub fn kernels() -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The kernels to ask OpenBLAS for, by the environment variable `OPENBLAS_CORETYPE`, before it is loaded: those that every x86-64
-/// with AVX2 and FMA can run.
+/// The environment variable by which OpenBLAS is told, before it is loaded, which kernels to use.
+pub const KERNELS_VARIABLE: &str = "OPENBLAS_CORETYPE";
+
+/// The kernels to ask OpenBLAS for, by [`KERNELS_VARIABLE`]: those that every x86-64 with AVX2 and FMA can run.
 ///
 /// Left to itself it chooses by processor, and other kernels add in another order: two machines, or a machine and a virtual one on
 /// it, would then end the same run with other bits. It also falls back to kernels some five times slower on processors newer than

@@ -5,10 +5,12 @@ mod scaling;
 
 use crate::args::BenchArgs;
 use crate::config::{Config, ScheduleKind};
+use crate::output;
 use anyhow::{Result, bail};
 use lagrange_core::blas;
 use lagrange_data::Dataset;
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,34 +85,33 @@ pub async fn run(args: &BenchArgs) -> Result<Measured> {
 /// Prints it: tables for people, or one line of JSON.
 ///
 /// # Errors
-/// If JSON cannot be written.
+/// If stdout does not take it.
 pub fn print(measured: &Measured, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(measured)?);
-        return Ok(());
+        return output::print_json(measured);
     }
     let [one, all] = measured.gemm_gflops;
-    println!(
-        "{} cores, OpenBLAS kernels {}, GEMM {one:.0} GFLOP/s on one thread, {all:.0} on {}\n",
-        measured.cores, measured.blas, measured.cores
+    let mut text = format!(
+        "{} cores, OpenBLAS kernels {}, GEMM {one:.0} GFLOP/s on one thread, {all:.0} on {}\n\n\
+         {:<34} {:>9} {:>9} {:>8}\n",
+        measured.cores, measured.blas, measured.cores, "one thread", "us", "GFLOP/s", "of GEMM"
     );
-    println!(
-        "{:<34} {:>9} {:>9} {:>8}",
-        "one thread", "us", "GFLOP/s", "of GEMM"
-    );
+    // Writing to a string cannot fail.
     for kernel in &measured.kernels {
         let rate = match (kernel.gflops, kernel.of_gemm) {
             (Some(gflops), Some(share)) => format!("{gflops:>9.1} {:>6.0} %", 100.0 * share),
             _ => String::new(),
         };
-        println!("{:<34} {:>9.1} {rate}", kernel.name, kernel.micros);
+        let _ = writeln!(text, "{:<34} {:>9.1} {rate}", kernel.name, kernel.micros);
     }
-    println!(
+    let _ = writeln!(
+        text,
         "\n{:<8} {:>9} {:>9} {:>9} {:>9} {:>11}",
         "workers", "images/s", "speed-up", "wait ms", "work ms", "kB per step"
     );
     for row in &measured.scaling {
-        println!(
+        let _ = writeln!(
+            text,
             "{:<8} {:>9.0} {:>9.2} {:>9.1} {:>9.1} {:>11.0}",
             row.workers,
             row.images_per_second,
@@ -120,5 +121,5 @@ pub fn print(measured: &Measured, json: bool) -> Result<()> {
             row.bytes_per_step / 1e3
         );
     }
-    Ok(())
+    Ok(output::print(&text)?)
 }

@@ -1,8 +1,12 @@
 //! Where a configuration comes from: defaults, then a preset, a file, the environment and flags, each overriding those before it.
 
-use super::{Config, ConfigError};
+use super::environment::variables;
+use super::keys::{Keys, hint, nearest};
+use super::{Config, ConfigError, file};
 use crate::args::RunArgs;
 use lagrange_data::Task;
+use std::ffi::OsString;
+use toml::{Table, Value};
 
 /// Presets by name.
 pub const PRESETS: [(&str, &str); 13] = [
@@ -36,150 +40,158 @@ pub const PRESETS: [(&str, &str); 13] = [
     ("seed", include_str!("../../presets/seed.toml")),
 ];
 
-/// Environment variables that are no configuration keys: flags of one command or other.
-const OTHER_VARIABLES: [&str; 14] = [
-    "LAGRANGE_WORKERS",
-    "LAGRANGE_THREADS",
-    "LAGRANGE_DATA_DIR",
-    "LAGRANGE_RUN_DIR",
-    "LAGRANGE_LISTEN",
-    "LAGRANGE_CONNECT",
-    "LAGRANGE_LOG",
-    "LAGRANGE_LEASE",
-    "LAGRANGE_MIN_WORKERS",
-    "LAGRANGE_GRACE",
-    "LAGRANGE_CONNECT_TIMEOUT",
-    "LAGRANGE_TLS",
-    "LAGRANGE_TOKEN_FILE",
-    "LAGRANGE_INSECURE",
-];
+/// A line about each preset: its name, and what its text says of it first.
+#[must_use]
+pub fn presets() -> String {
+    let line = |(name, text): (&str, &str)| {
+        let about = text.lines().next().unwrap_or_default();
+        format!("{name:<18} {}\n", about.trim_start_matches("# "))
+    };
+    PRESETS.map(line).concat()
+}
 
-/// Whether an environment variable is a configuration key.
-pub(crate) fn is_configuration(name: &str) -> bool {
-    name.starts_with("LAGRANGE_") && !OTHER_VARIABLES.contains(&name)
+/// The preset that a task brings along.
+fn preset_of(task: Task) -> &'static str {
+    match task {
+        Task::OddEven => "odd-even",
+        Task::Digits => "digits",
+    }
 }
 
 impl Config {
     /// Merges all sources that `args` and the environment name.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the key.
+    /// [`ConfigError`], naming the key and where it was set.
     pub fn resolve(args: &RunArgs) -> Result<Self, ConfigError> {
-        Self::merge(args, std::env::vars().collect())
+        Self::merge(args, std::env::vars_os())
     }
 
-    fn merge(args: &RunArgs, environment: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        use config::{Case, Environment, File, FileFormat};
-        let variables = environment
-            .into_iter()
-            .filter(|(name, _)| !OTHER_VARIABLES.contains(&name.as_str()))
-            .collect();
-        let environment = Environment::with_prefix("LAGRANGE")
-            .prefix_separator("_")
-            .separator("__")
-            .convert_case(Case::Kebab)
-            .try_parsing(true)
-            .source(Some(variables));
-        let mut above = config::Config::builder();
-        if let Some(path) = &args.config {
-            let file = File::new(&path.display().to_string(), FileFormat::Toml);
-            check_keys(&file)?;
-            above = above.add_source(file);
-        }
-        check_keys(&environment)?;
-        above = above.add_source(environment);
-        for (key, value) in overrides(args)? {
-            check_key(&key)?;
-            above = above.set_override(&key, value).map_err(|e| invalid(&e))?;
-        }
-        let above = above.build().map_err(|e| invalid(&e))?;
-        // The task brings its preset along, unless one is named.
-        let name = match &args.preset {
-            Some(name) => name.clone(),
-            None => above
-                .get_string("task")
-                .unwrap_or_else(|_| Task::default().to_string()),
+    fn merge(
+        args: &RunArgs,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut above = match &args.config {
+            Some(path) => file::read(path)?,
+            None => Table::new(),
         };
-        let preset = PRESETS.iter().find(|(known, _)| *known == name);
-        let preset = match (preset, &args.preset) {
-            (Some((_, text)), _) => *text,
-            // A wrong task is reported as such below.
-            (None, None) => "",
-            (None, Some(_)) => return Err(unknown_preset(name)),
-        };
-        config::Config::builder()
-            .add_source(File::from_str(preset, FileFormat::Toml))
-            .add_source(above)
-            .build()
-            .and_then(config::Config::try_deserialize)
-            .map_err(|e| invalid(&e))
+        let variables = variables(environment)?;
+        for variable in &variables {
+            put(&mut above, &variable.key, parse(&variable.value));
+        }
+        let overrides = overrides(args)?;
+        for (key, value) in &overrides {
+            put(&mut above, key, value.clone());
+        }
+        let mut merged: Table = toml::from_str(preset(args, &above)?)
+            .unwrap_or_else(|error| unreachable!("presets are tested: {error}"));
+        lay_over(&mut merged, above);
+        serde_path_to_error::deserialize(merged).map_err(|error| {
+            let key = error.path().to_string();
+            let from = variables
+                .iter()
+                .find(|v| v.key == key && overrides.iter().all(|(k, _)| *k != key));
+            let from =
+                from.map_or_else(String::new, |v| format!(" ({} in the environment)", v.name));
+            let fault = error.inner().message().replace('\n', ", ");
+            ConfigError::Invalid(format!("{key}{from}: {fault}"))
+        })
     }
 }
 
-/// Longer than every key there is, and so short that no tables lie deep in each other.
-const LONGEST_KEY: usize = 100;
-
-/// Keys are paths to the library, which would make room for `a[4000000000]` and nest tables without end.
-fn check_key(key: &str) -> Result<(), ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if key.len() <= LONGEST_KEY && key.bytes().all(plain) {
-        return Ok(());
-    }
-    let key: String = key.chars().take(LONGEST_KEY).collect();
-    Err(ConfigError::Invalid(format!("unknown key {key:?}")))
+/// Text of the preset that everything else is laid over.
+fn preset(args: &RunArgs, above: &Table) -> Result<&'static str, ConfigError> {
+    let task = above.get("task").and_then(Value::as_str);
+    let name = match &args.preset {
+        Some(name) => name,
+        // A wrong task is reported as such when the whole is read.
+        None => preset_of(task.and_then(|task| task.parse().ok()).unwrap_or_default()),
+    };
+    let preset = PRESETS.iter().find(|(known, _)| known == &name);
+    preset
+        .map(|(_, text)| *text)
+        .ok_or_else(|| ConfigError::UnknownPreset {
+            name: name.to_owned(),
+            known: PRESETS.map(|(name, _)| name).join(", "),
+        })
 }
 
-fn check_keys(source: &impl config::Source) -> Result<(), ConfigError> {
-    let values = source.collect().map_err(|e| invalid(&e))?;
-    values.keys().try_for_each(|key| check_key(key))
+/// Sets a dotted key that is one of the configuration's, whatever was in its place.
+fn put(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = table.entry(first).or_insert_with(|| Table::new().into());
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Lays `above` over `below`: tables are merged, everything else replaced.
+fn lay_over(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
 }
 
 /// Flags as configuration keys and values.
-fn overrides(args: &RunArgs) -> Result<Vec<(String, config::Value)>, ConfigError> {
+fn overrides(args: &RunArgs) -> Result<Vec<(String, Value)>, ConfigError> {
+    let keys = Keys::all();
     let mut pairs = Vec::new();
     for text in &args.set {
         let (key, value) = text
             .split_once('=')
-            .filter(|(key, _)| !key.trim().is_empty())
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| ConfigError::BadOverride(text.clone()))?;
-        pairs.push((key.trim().to_owned(), parse(value.trim())));
+        if !keys.contains(key) {
+            let shown: String = key.chars().take(LONGEST_KEY).collect();
+            let hint = hint(nearest(key, keys.iter().cloned()));
+            return Err(ConfigError::Invalid(format!(
+                "--set {shown}: unknown key{hint}"
+            )));
+        }
+        pairs.push((key.to_owned(), parse(value)));
     }
-    let mut flag = |key: &str, value: Option<config::Value>| {
+    let mut flag = |key: &str, value: Option<Value>| {
         pairs.extend(value.map(|value| (key.to_owned(), value)));
     };
+    let count = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
     flag("task", args.task.map(|task| task.to_string().into()));
-    flag("seed", args.seed.map(Into::into));
+    flag("seed", args.seed.map(integer).transpose()?);
     flag("schedule.epochs", args.epochs.map(Into::into));
-    flag("train-limit", args.train_limit.map(|n| (n as u64).into()));
-    flag("validation", args.validation.map(|n| (n as u64).into()));
+    flag("train-limit", args.train_limit.map(count));
+    flag("validation", args.validation.map(count));
     Ok(pairs)
 }
 
-/// A TOML number or boolean where the text is one; text otherwise.
-fn parse(text: &str) -> config::Value {
-    if let Ok(value) = text.parse::<i64>() {
-        value.into()
-    } else if let Ok(value) = text.parse::<f64>() {
-        value.into()
-    } else if let Ok(value) = text.parse::<bool>() {
-        value.into()
-    } else {
-        text.into()
-    }
+fn integer(seed: u64) -> Result<Value, ConfigError> {
+    let fault = || ConfigError::Invalid(format!("seed {seed}: the largest is {}", i64::MAX));
+    i64::try_from(seed).map(Value::Integer).map_err(|_| fault())
 }
 
-fn unknown_preset(name: String) -> ConfigError {
-    ConfigError::UnknownPreset {
-        name,
-        known: PRESETS.map(|(name, _)| name).join(", "),
-    }
-}
+/// What is shown of a key that is none.
+const LONGEST_KEY: usize = 100;
 
-/// The library's message on one line.
-fn invalid(error: &config::ConfigError) -> ConfigError {
-    let text = error.to_string();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    ConfigError::Invalid(lines.collect::<Vec<_>>().join(" "))
+/// A TOML value where the text is one, or a number as other languages write it; text otherwise.
+fn parse(text: &str) -> Value {
+    let table: Option<Table> = toml::from_str(&format!("value = {text}")).ok();
+    match table
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+    {
+        Some(value) => value,
+        None => text.parse::<f64>().map_or_else(|_| text.into(), Into::into),
+    }
 }
 
 #[cfg(test)]
@@ -187,10 +199,8 @@ mod tests {
     use super::*;
 
     fn merge(args: RunArgs, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let environment = environment
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Config::merge(&args, environment.collect())
+        let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        Config::merge(&args, environment)
     }
 
     fn with_file(text: &str) -> (tempfile::NamedTempFile, RunArgs) {

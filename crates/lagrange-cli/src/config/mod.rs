@@ -1,10 +1,13 @@
 //! One configuration: what decides a run's result, as TOML, flags and environment alike.
 
+mod environment;
+mod file;
+mod keys;
 mod merge;
 mod schedule;
 
-pub use merge::PRESETS;
-pub(crate) use merge::is_configuration;
+pub(crate) use environment::configuration_variables;
+pub use merge::{PRESETS, presets};
 pub use schedule::{ClassicConfig, ScheduleConfig, ScheduleKind};
 
 use lagrange_coordinator::{ClassicPlan, RunPlan, StartKind};
@@ -40,28 +43,6 @@ pub struct Config {
     pub schedule: ScheduleConfig,
     /// What the classic schedule adds.
     pub classic: ClassicConfig,
-}
-
-/// All values of a table by their dotted keys.
-fn flatten(
-    prefix: &str,
-    value: &toml::Value,
-    keys: &mut std::collections::BTreeMap<String, String>,
-) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let key = match prefix {
-                    "" => key.clone(),
-                    prefix => format!("{prefix}.{key}"),
-                };
-                flatten(&key, value, keys);
-            }
-        }
-        value => {
-            keys.insert(prefix.to_owned(), value.to_string());
-        }
-    }
 }
 
 /// Cut of the data.
@@ -106,6 +87,24 @@ pub enum ConfigError {
     /// A key or value is wrong.
     #[error("configuration: {0}; `lagrange config show` prints every key")]
     Invalid(String),
+    /// A configuration file.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A variable that is meant for this program and says nothing to it.
+    #[error(
+        "{name} in the environment: {fault}; unset it, or see `lagrange config show` for every key"
+    )]
+    Environment {
+        /// Its whole name.
+        name: String,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// No preset of that name.
     #[error("unknown preset `{name}`: use one of {known}")]
     UnknownPreset {
@@ -154,13 +153,7 @@ impl Config {
     /// The first key that differs from `other`, with both values.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
-        let [ours, theirs] = [self, other].map(|config| {
-            let mut keys = std::collections::BTreeMap::new();
-            if let Ok(table) = toml::Value::try_from(config) {
-                flatten("", &table, &mut keys);
-            }
-            keys
-        });
+        let [ours, theirs] = [self, other].map(keys::values);
         let none = || "not set".to_owned();
         let keys = ours.keys().chain(theirs.keys());
         keys.map(|key| (key, ours.get(key), theirs.get(key)))

@@ -48,14 +48,14 @@ pub enum CheckpointError {
         /// This build's.
         ours: &'static str,
     },
-    /// One of another run.
-    #[error("the checkpoint's {field} is {theirs} where the run's is {ours}")]
-    Foreign {
-        /// What differs.
-        field: String,
-        /// The checkpoint's.
-        theirs: String,
+    /// One of a run that has gone further than it is to go.
+    #[error(
+        "it has {step} steps behind it where the whole run is to have {total}: give more --epochs"
+    )]
+    TooFar {
+        /// Its steps.
+        step: u64,
         /// The run's.
-        ours: String,
+        total: u64,
     },
 }

@@ -111,11 +111,10 @@ impl Plan {
         let damaged = |error: &dyn std::fmt::Display| CheckpointError::Damaged(error.to_string());
         let mut plan = Self::new(run, partition).map_err(|error| damaged(&error))?;
         let facts = &snapshot.facts;
-        if plan.total_steps != facts.total_steps {
-            return Err(CheckpointError::Foreign {
-                field: "number of steps".to_owned(),
-                theirs: facts.total_steps.to_string(),
-                ours: plan.total_steps.to_string(),
+        if plan.total_steps < facts.step {
+            return Err(CheckpointError::TooFar {
+                step: facts.step,
+                total: plan.total_steps,
             });
         }
         if let Some(fact) = fault(facts) {
@@ -146,7 +145,11 @@ impl Plan {
         }
         plan.start = None;
         plan.step = facts.step;
-        plan.due = facts.due.iter().copied().collect();
+        // A run that is made longer or shorter has other evaluations behind the same step.
+        match plan.total_steps == facts.total_steps {
+            true => plan.due = facts.due.iter().copied().collect(),
+            false => plan.schedule_evaluations(),
+        }
         plan.evaluations = facts.evaluations.iter().map(Evaluation::from).collect();
         plan.equations = facts.equations;
         match plan.balance.set_factor(f32::from_bits(facts.balance)) {

@@ -1,9 +1,8 @@
 //! The folder that a run's checkpoints lie in.
 
 use super::{CheckpointError, Snapshot};
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use crate::files::{Access, Place};
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
@@ -50,14 +49,9 @@ impl CheckpointStore {
         };
         let bytes = snapshot.to_bytes()?;
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempfile_in(&self.folder)
+        Place::beside(&path, UNFINISHED, Access::Usual)
+            .and_then(|place| place.fill(&path, &bytes))
             .map_err(failed)?;
-        file.write_all(&bytes).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        sync_folder(&self.folder).map_err(failed)?;
         for old in self.files()?.into_iter().skip(KEPT) {
             // One too many does no harm.
             let _ = std::fs::remove_file(old);
@@ -92,9 +86,12 @@ impl CheckpointStore {
         Ok((sender, writing))
     }
 
-    /// Removes all checkpoints: the run is complete.
-    pub fn clear(&self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+    /// Removes all checkpoints but the newest: the run is complete, and may be gone on with.
+    pub fn keep_newest(&self) {
+        for old in self.files().into_iter().flatten().skip(1) {
+            // One too many does no harm.
+            let _ = std::fs::remove_file(old);
+        }
     }
 
     /// Removes what was being written when its writer was killed. Nobody may be writing now.
@@ -155,15 +152,4 @@ impl CheckpointStore {
         files.reverse();
         Ok(files)
     }
-}
-
-/// A rename is on the disk when its folder is.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }

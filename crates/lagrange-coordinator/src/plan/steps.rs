@@ -126,6 +126,11 @@ impl Plan {
 
     fn end_step(&mut self, step: u64) {
         self.step = step + 1;
+        self.schedule_evaluations();
+    }
+
+    /// Puts down what is to be evaluated behind the step that has just been completed.
+    pub(crate) fn schedule_evaluations(&mut self) {
         if self.step == self.total_steps {
             self.schedule_final_evaluations();
         } else if self.step.is_multiple_of(self.evaluate_every()) {

@@ -9,7 +9,7 @@ use crate::run_plan::RunPlan;
 use lagrange_core::finite::all_finite;
 use lagrange_core::network::Network;
 use lagrange_core::schedule::classic::Order;
-use lagrange_data::Partition;
+use lagrange_data::{Partition, Split};
 use lagrange_protocol::{Job, JobShape, Payload, RunSpec};
 use std::time::Duration;
 
@@ -126,7 +126,14 @@ impl Training {
         Some(Box::new(snapshot))
     }
 
-    /// A checkpoint, if a step has been completed since the last one and the rules want it.
+    /// Splits that are to be evaluated before the next step.
+    #[must_use]
+    pub fn due(&self) -> Vec<Split> {
+        self.plan.due.iter().copied().collect()
+    }
+
+    /// A checkpoint, if a step has been completed since the last one and the rules want it. The last step always gets one:
+    /// a run that is complete can be gone on with.
     pub(super) fn checkpoint_if_due(&mut self, commands: &mut Vec<Command>) {
         let step = self.plan.step;
         if step <= self.last.step || self.plan.is_interrupted() {
@@ -139,7 +146,8 @@ impl Training {
         } = self.rules;
         let by_steps = every > 0 && step - self.last.step >= every;
         let waited = self.now.saturating_sub(self.last.time);
-        if by_steps || interval.is_some_and(|interval| waited >= interval) {
+        let complete = step == self.plan.total_steps;
+        if by_steps || complete || interval.is_some_and(|interval| waited >= interval) {
             self.checkpoint(commands);
         }
     }

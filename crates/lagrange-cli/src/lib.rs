@@ -4,7 +4,7 @@ pub mod args;
 pub mod baseline;
 pub mod bench;
 mod certs;
-mod child;
+pub mod child;
 mod children;
 pub mod cluster;
 pub mod compare;
@@ -20,17 +20,23 @@ pub mod seeds;
 mod signals;
 pub mod statistics;
 pub mod sweep;
+pub mod tally;
 mod train;
 mod worker;
 
 use anyhow::Result;
-use args::{Cli, Command, ConfigCommand};
+use args::{BaselineArgs, Cli, Command, ConfigCommand, TrainArgs};
 use clap::Parser as _;
+use lagrange_baseline::BaselineError;
 use lagrange_coordinator::TrainingError;
+use lagrange_core::solver::SolveError;
 use std::process::ExitCode;
 
 /// Exit code after Ctrl-C or SIGTERM, as shells have it.
 const INTERRUPTED: u8 = 130;
+/// Exit code of a training that diverged: whoever counts runs can tell it from one that something else kept
+/// from its end.
+const DIVERGED: u8 = 3;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -44,6 +50,8 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", on_one_line(&error));
             if is_interrupt(&error) {
                 ExitCode::from(INTERRUPTED)
+            } else if is_divergence(&error) {
+                ExitCode::from(DIVERGED)
             } else {
                 ExitCode::FAILURE
             }
@@ -52,6 +60,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Result<ExitCode> {
+    if let Command::Train(TrainArgs { child: true, .. })
+    | Command::Baseline(BaselineArgs { child: true, .. }) = command
+    {
+        child::end_with_parent();
+    }
     // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
     let threads = match command {
         Command::Coordinator(_) => 2,
@@ -80,22 +93,23 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Compare(args) => {
             let table =
                 runtime.block_on(async { compare::run(args, signals::interrupted()).await })?;
-            compare::print(&table, &args.out, args.json)?;
-            return Ok(ExitCode::SUCCESS);
+            compare::print(&table, args)?;
+            return Ok(success_if(table.is_complete()));
         }
         Command::Sweep(args) => {
             let summary =
                 runtime.block_on(async { sweep::run(args, signals::interrupted()).await })?;
-            sweep::print(&summary, args.run.json)?;
-            return Ok(ExitCode::SUCCESS);
+            sweep::print(&summary, &args.out, args.run.json)?;
+            return Ok(success_if(summary.is_complete()));
         }
         Command::Baseline(args) => {
             baseline::print(&baseline::run(args)?, args.run.json)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Bench(args) => {
-            bench::print(&runtime.block_on(bench::run(args))?, args.run.json)?;
-            return Ok(ExitCode::SUCCESS);
+            let measured = runtime.block_on(bench::run(args))?;
+            bench::print(&measured, args.run.json)?;
+            return Ok(success_if(measured.is_complete()));
         }
         Command::Certs(args) => {
             certs::run(args)?;
@@ -150,6 +164,30 @@ fn is_interrupt(error: &anyhow::Error) -> bool {
         cause.is::<interrupt::Interrupted>()
             || matches!(cause.downcast_ref(), Some(TrainingError::InterruptedEarly))
     })
+}
+
+/// Whether training itself came to no result: its weights cannot be computed any more.
+fn is_divergence(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(
+                SolveError::NotPositiveDefinite { .. }
+                    | SolveError::NotFinite { .. }
+                    | SolveError::Diverged
+            )
+        ) || matches!(
+            cause.downcast_ref(),
+            Some(BaselineError::Diverged { .. } | BaselineError::Unsolvable { .. })
+        )
+    })
+}
+
+fn success_if(complete: bool) -> ExitCode {
+    match complete {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 fn start_log(filter: &str) {

@@ -233,8 +233,8 @@ fn belongs(line: &str, checkpoint: &Facts) -> bool {
         || (step == checkpoint.step && (line["event"] != "evaluation" || !still_due()))
 }
 
-/// Keeps other processes out of a run folder, for as long as this one lives.
-fn lock(folder: &Path) -> Result<File> {
+/// Keeps other processes out of a folder, for as long as this one lives.
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(".lock");
     let failed = || format!("{}: cannot be written", path.display());
     let file = File::create(&path).with_context(failed)?;

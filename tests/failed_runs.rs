@@ -210,7 +210,7 @@ fn a_killed_run_of_a_comparison_counts_nowhere() {
     let arguments = [
         "compare",
         "--train-limit",
-        "10000",
+        "4096",
         "--seeds",
         "0..2",
         "--only",
@@ -223,11 +223,6 @@ fn a_killed_run_of_a_comparison_counts_nowhere() {
     wait_until("the first run", || {
         out.join("runs/streaming-seed0/config.toml").exists()
     });
-    let error = failure(&arguments, 1);
-    assert!(
-        error.contains("another lagrange process is at work in it"),
-        "{error}"
-    );
     let output = kill_its_run(process);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let table = last_json(&output);
@@ -247,5 +242,18 @@ fn a_killed_run_of_a_comparison_counts_nowhere() {
     assert!(
         markdown.contains("streaming, seed 0: failed: killed by signal 9"),
         "{markdown}"
+    );
+}
+
+#[test]
+fn a_comparison_does_not_use_a_folder_that_is_in_use() {
+    let folder = tempfile::tempdir().expect("folder");
+    let lock = std::fs::File::create(folder.path().join(".lock")).expect("made");
+    lock.lock().expect("locked");
+    let out = text(folder.path());
+    let error = failure(&["compare", "--only", "ridge", "--out", &out], 1);
+    assert!(
+        error.contains("another lagrange process is at work in it"),
+        "{error}"
     );
 }

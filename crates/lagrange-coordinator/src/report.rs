@@ -57,13 +57,17 @@ pub struct StepReport {
     pub output_residual: Vec<f64>,
     /// Primal residual per hidden stage: root mean square of a - h(z).
     pub activation_residual: Vec<f64>,
-    /// Dual residual per stage: root mean square of beta T(a) dW over the sampled rows.
+    /// Dual residual per stage: root mean square of beta T(a) dW over the rows that a step is measured on.
+    /// These are the rows behind the running Gram matrix, or where a step solves for weights those that it
+    /// is fitted to.
     pub dual_residual: Vec<f64>,
-    /// Root mean square of T(a) W per stage.
+    /// Root mean square of T(a) W per stage, over the same rows.
     pub weight_norm: Vec<f64>,
-    /// Lower bound of the condition number of each stage's weight system, from its Cholesky factor.
+    /// Condition number of each stage's weight system: exact where the solver takes singular values,
+    /// otherwise an estimate or a lower bound from the factorisation's pivots.
     pub condition: Vec<f64>,
-    /// Equations per output that each stage's weights, or their step, were fitted to: Toeplitz rows, all of the batch's or those drawn.
+    /// Equations per output that each stage's weights, or their step, were fitted to: Toeplitz rows, all of
+    /// the batch's or those drawn.
     pub equations: Vec<usize>,
     /// Rank of each stage's system, where a step solves for the weights themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]

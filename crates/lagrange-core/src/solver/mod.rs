@@ -46,7 +46,8 @@ pub enum StageEquations<'a> {
 pub struct Solution {
     /// W, `[d, C]`.
     pub weights: Array2<f32>,
-    /// Equations per output that the weights were fitted to: Toeplitz rows, however they were summed up for the solver.
+    /// Equations per output that the weights were fitted to: Toeplitz rows, however they were summed up for
+    /// the solver.
     pub rows: usize,
     /// Rank of the system.
     pub rank: usize,

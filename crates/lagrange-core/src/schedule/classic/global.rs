@@ -23,7 +23,8 @@ pub struct FullUpdate {
 /// How one stage's weights were found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StageSolve {
-    /// Equations per output that the weights were fitted to: those drawn and chosen, or every row of the step.
+    /// Equations per output that the weights were fitted to: those drawn and chosen, or every row of the
+    /// step.
     pub rows: usize,
     /// Rank of the system.
     pub rank: usize,
@@ -41,7 +42,8 @@ pub struct StageSolve {
 type NormalEquations = (Array2<f32>, Array2<f32>);
 
 impl FullUpdate {
-    /// For the solver of `params` and steps over `batch` samples, with `ridge` where normal equations are solved.
+    /// For the solver of `params` and steps over `batch` samples, with `ridge` where normal equations are
+    /// solved.
     #[must_use]
     pub fn new(network: &Network, params: &SweepParams, batch: usize, ridge: f32) -> Self {
         Self {

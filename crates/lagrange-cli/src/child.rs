@@ -85,7 +85,8 @@ pub(crate) async fn output(mut command: Command) -> io::Result<Output> {
 /// Ends this process when its parent ends, however that comes about: the parent's end of stdin closes.
 /// Otherwise a run whose sweep was killed would go on in a folder that the next sweep uses.
 pub(crate) fn end_with_parent() {
-    std::thread::spawn(|| {
+    // Without a thread for it, the run goes on as one that nobody watches.
+    let _ = std::thread::Builder::new().spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(1);
     });

@@ -2,31 +2,11 @@
 
 mod binary;
 
-use binary::process::{borrowed, short_run, signal, wait_for_step};
+use binary::process::{borrowed, short_run, signal, wait_for_step, with_room_for};
 use binary::run_files::{assert_same_result, checkpoints};
 use binary::{json, lagrange, last_json};
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// The command, with no room for files beyond so many bytes: they are cut off there, and writing more of them fails.
-fn with_room_for(bytes: u64, command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    // POSIX counts in blocks of 512 bytes. Without the trap the process would not get to see the error.
-    let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
-    limited
-        .args(["-c", script, &(bytes / 512).to_string()])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
-        };
-    }
-    limited
-}
 
 fn resume(run_dir: &Path) -> Command {
     let run_dir = run_dir.to_str().expect("UTF-8");

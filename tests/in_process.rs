@@ -1,9 +1,10 @@
 //! Whole clusters over loopback gRPC, with the workers as tasks of this process.
 
 use lagrange_cli::cluster::{CoordinatorOptions, run_in_process};
-use lagrange_cli::config::Config;
+use lagrange_cli::config::{Config, ScheduleKind};
 use lagrange_cli::run_folder::RunResult;
-use lagrange_coordinator::{Rules, Security};
+use lagrange_coordinator::{ClassicUpdate, Rules, Security};
+use lagrange_core::schedule::classic::{Order, SolverKind};
 use lagrange_data::Dataset;
 use lagrange_tests::{bars, small_config};
 use std::path::Path;
@@ -95,4 +96,82 @@ async fn the_last_stage_survives_its_first_steps_from_random_kernels() {
     config.start.kind = lagrange_coordinator::StartKind::He;
     let result = train(&config, &dataset, 2, 1, folder.path()).await;
     assert!(result.test_accuracy > Some(0.9), "{result:?}");
+}
+
+/// Toeplitz rows that each stage of each step was fitted to, by the metrics.
+fn equations_by_step(result: &RunResult) -> Vec<Vec<u64>> {
+    let text = std::fs::read_to_string(result.run_dir.join("metrics.jsonl")).expect("metrics");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let steps = lines.filter(|line: &serde_json::Value| line["event"] == "step");
+    steps
+        .map(|line| serde_json::from_value(line["equations"].clone()).expect("a list"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_metrics_count_the_rows_that_weights_were_fitted_to_whatever_the_solver() {
+    let dataset = Arc::new(bars(200, 40));
+    // Of the network for bars: rows of a sample, and unknowns, of each stage.
+    let all = |batch: u64| vec![100 * batch, 16 * batch, batch];
+    let drawn = |share: u64| vec![10 * share, 17 * share, 25 * share];
+    let classic = |solver| {
+        move |config: &mut Config| {
+            config.schedule.kind = ScheduleKind::Classic;
+            config.schedule.solver = solver;
+            config.schedule.batch = 0;
+        }
+    };
+    type Change = Box<dyn Fn(&mut Config)>;
+    let cases: [(&str, Change, Vec<u64>); 6] = [
+        ("streaming", Box::new(|_| {}), all(16)),
+        (
+            "streaming, sampled",
+            Box::new(|config| {
+                config.schedule.solver = SolverKind::Sampled;
+                config.schedule.equations = 1.0;
+                config.schedule.batch = 100;
+            }),
+            vec![12, 20, 28],
+        ),
+        ("gram", Box::new(classic(SolverKind::Gram)), all(200)),
+        (
+            "pseudo-inverse",
+            Box::new(classic(SolverKind::PseudoInverse)),
+            all(200),
+        ),
+        (
+            "sampled",
+            Box::new(move |config| {
+                classic(SolverKind::Sampled)(config);
+                config.schedule.equations = 2.0;
+            }),
+            drawn(2),
+        ),
+        (
+            "steps",
+            Box::new(move |config| {
+                classic(SolverKind::Gram)(config);
+                config.classic.order = Order::OutputFirst;
+                config.classic.update = ClassicUpdate::Step;
+            }),
+            all(200),
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut config = small_config(4);
+        config.schedule.epochs = 1.0;
+        change(&mut config);
+        let result = train(&config, &dataset, 2, 1, folder.path()).await;
+        let steps = equations_by_step(&result);
+        assert_eq!(steps.len() as u64, result.steps, "{name}");
+        assert!(
+            steps.iter().all(|step| *step == expected),
+            "{name}: {steps:?}"
+        );
+        let total: u64 = steps.iter().flatten().sum();
+        assert_eq!(total, result.equations, "{name}");
+    }
 }

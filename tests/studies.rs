@@ -2,62 +2,16 @@
 
 mod binary;
 
+use binary::process::borrowed;
+use binary::studies::{sweep, text, tiny};
 use binary::{failure, json, lagrange, last_json};
-use lagrange_tests::{bars, write_idx};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
-
-fn tiny(folder: &Path) -> PathBuf {
-    let data = folder.join("data");
-    std::fs::create_dir(&data).expect("folder");
-    write_idx(&bars(240, 60), &data);
-    std::fs::write(folder.join("tiny.toml"), TINY).expect("written");
-    data
-}
-
-const TINY: &str = "
-[network]
-stages = [{ kernel = 3, channels = 4 }]
-[data]
-shards = 4
-[start]
-images = 32
-patches = 256
-[schedule]
-batch = 32
-gram-rows = 128
-epochs = 2
-";
-
-fn text(path: &Path) -> String {
-    path.to_str().expect("UTF-8").to_owned()
-}
-
-fn sweep(folder: &Path, more: &[&str]) -> Vec<String> {
-    let mut arguments = vec![
-        "sweep".to_owned(),
-        "--data-dir".to_owned(),
-        text(&folder.join("data")),
-        "--config".to_owned(),
-        text(&folder.join("tiny.toml")),
-        "--out".to_owned(),
-        text(&folder.join("sweep")),
-        "--workers".to_owned(),
-        "1".to_owned(),
-        "--quiet".to_owned(),
-    ];
-    arguments.extend(more.iter().map(|&m| m.to_owned()));
-    arguments
-}
-
-fn borrowed(arguments: &[String]) -> Vec<&str> {
-    arguments.iter().map(String::as_str).collect()
-}
 
 #[test]
 fn a_sweep_goes_on_where_it_stopped_and_selects_on_held_out_images() {
     let folder = tempfile::tempdir().expect("folder");
-    tiny(folder.path());
+    let _data = tiny(folder.path());
     let grid = [
         "--validation",
         "40",
@@ -114,24 +68,66 @@ fn a_sweep_goes_on_where_it_stopped_and_selects_on_held_out_images() {
 #[test]
 fn slips_of_a_sweep_are_named_before_anything_runs() {
     let folder = tempfile::tempdir().expect("folder");
-    tiny(folder.path());
+    let _data = tiny(folder.path());
     let error = |more: &[&str], code| failure(&borrowed(&sweep(folder.path(), more)), code);
     assert!(error(&[], 1).contains("--validation"));
     let held_out = ["--validation", "40"];
     let with = |more: &[&str]| error(&[&held_out[..], more].concat(), 1);
     assert!(with(&["--grid", "schedule.tusk=1"]).contains("tusk"));
     assert!(with(&["--grid", "seed=1", "--seed", "2"]).contains("--seeds"));
+    assert!(with(&["--grid", "seed=1,2"]).contains("--seeds"));
+    assert!(with(&["--grid", "schedule.epochs=1,2", "--epochs", "3"]).contains("--epochs"));
+    assert!(with(&["--grid", "schedule.trust=0.1,0.10"]).contains("the same setting"));
     assert!(with(&["--grid", "a=1", "--grid", "a=2"]).contains("twice"));
+    let preset = with(&["--preset", "best", "--grid", "schedule.trust=1"]);
+    assert!(preset.contains("error: unknown preset `best`"), "{preset}");
+    assert!(
+        failure(&["sweep", "--validation", "40", "--workers", "1000"], 1).contains("--workers")
+    );
     assert!(error(&["--seeds", "5..1"], 2).contains("5..1"));
     assert!(error(&["--grid", "a"], 2).contains("KEY=VALUE"));
     assert!(!folder.path().join("sweep").exists());
 }
 
 #[test]
+fn values_that_cannot_be_run_are_named_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("folder");
+    let _data = tiny(folder.path());
+    for (grid, reason) in [
+        ("schedule.trust=0.01,-1", "above 0"),
+        ("schedule.trust=0.01,a-little", "floating point"),
+        ("schedule.loss=squared,cubic", "cubic"),
+        ("schedule.batch=32,33", "multiple"),
+        ("schedule.batch=32,4096", "the smallest shard has"),
+        ("task=odd-even,primes", "primes"),
+        ("start.patches=256,999999999999", "start.patches"),
+    ] {
+        let more = ["--validation", "40", "--grid", grid];
+        let error = failure(&borrowed(&sweep(folder.path(), &more)), 1);
+        let (key, values) = grid.split_once('=').expect("a grid");
+        let value = values.split(',').next_back().expect("a value");
+        assert!(
+            error.contains(&format!("--grid {key}={value}: ")),
+            "{error}"
+        );
+        assert!(error.contains(reason), "{error}");
+    }
+    assert!(!folder.path().join("sweep").exists());
+    let out = text(&folder.path().join("compare"));
+    for (limit, row) in [("100", "row streaming: "), ("20", "row vanilla: ")] {
+        let row_name = &row[4..row.len() - 2];
+        let arguments = ["compare", "--out", &out, "--train-limit", limit, "--only"];
+        let error = failure(&[&arguments[..], &[row_name]].concat(), 1);
+        assert!(error.contains(row) && error.contains("batch"), "{error}");
+    }
+    assert!(!folder.path().join("compare").exists());
+}
+
+#[test]
 fn a_failed_training_is_a_collapse_and_not_the_end() {
     let folder = tempfile::tempdir().expect("folder");
-    tiny(folder.path());
-    // Penalties that overflow f32 at once.
+    let _data = tiny(folder.path());
+    // Steps that overflow f32 at once, however often training goes back to its start.
     let more = [
         "--validation",
         "40",
@@ -139,12 +135,35 @@ fn a_failed_training_is_a_collapse_and_not_the_end() {
         "0",
         "--json",
         "--grid",
-        "schedule.output-rate=0.1,1e30",
+        "schedule.output-rate=0.1,1e38",
+        "--epochs",
+        "4",
     ];
     let summary = json(&borrowed(&sweep(folder.path(), &more)));
-    assert_eq!(summary["settings"][0]["collapses"], 0, "{summary}");
-    assert_eq!(summary["settings"][1]["collapses"], 1, "{summary}");
+    for (setting, (collapses, finished)) in [(0, 1), (1, 0)].into_iter().enumerate() {
+        let setting = &summary["settings"][setting];
+        assert_eq!(setting["collapses"], collapses, "{summary}");
+        assert_eq!(setting["finished"], finished, "{summary}");
+        assert_eq!(setting["failed"], serde_json::json!([]), "{summary}");
+    }
     assert_eq!(summary["best"], "schedule.output-rate=0.1");
+    let cell = "sweep/schedule.output-rate=1e38/seed-0/cell.json";
+    let kept = std::fs::read_to_string(folder.path().join(cell)).expect("kept");
+    assert!(kept.contains("training diverged"), "{kept}");
+    assert_eq!(json(&borrowed(&sweep(folder.path(), &more))), summary);
+}
+
+#[test]
+fn a_training_that_diverges_says_so_by_its_exit_code() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = text(&tiny(folder.path()));
+    let config = text(&folder.path().join("tiny.toml"));
+    let run_dir = text(&folder.path().join("run"));
+    let arguments = ["train", "--quiet", "--workers", "1", "--data-dir", &data];
+    let more = ["--config", &config, "--run-dir", &run_dir];
+    let rate = ["--set", "schedule.output-rate=1e38", "--epochs", "4"];
+    let error = failure(&[&arguments[..], &more, &rate].concat(), 3);
+    assert!(error.contains("training diverged"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod play;
 pub mod process;
 pub mod run_files;
+pub mod studies;
 
 use std::process::{Command, Output};
 

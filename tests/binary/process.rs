@@ -98,3 +98,25 @@ pub fn wait_for_step(run_dir: &Path, step: u64) {
             .is_ok_and(|text| text.contains(&format!("\"step\":{step},")))
     });
 }
+
+/// The command, with no room for files beyond so many bytes: they are cut off there, and writing more of
+/// them fails.
+#[must_use]
+pub fn with_room_for(bytes: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    // POSIX counts in blocks of 512 bytes. Without the trap the process would not get to see the error.
+    let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+    limited
+        .args(["-c", script, &(bytes / 512).to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}

@@ -13,8 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (what there is, is saved).";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 training diverged, 130 interrupted (what there is, is saved).";
 
 /// Trains convolutional networks without back-propagation, by ADMM, across processes and machines.
 #[derive(Debug, Parser)]
@@ -274,6 +273,9 @@ pub struct TrainArgs {
         env = "LAGRANGE_LISTEN"
     )]
     pub listen: SocketAddr,
+    /// End when stdin closes: for runs started by `sweep`, `compare` and `bench`.
+    #[arg(long, hide = true)]
+    pub child: bool,
 }
 
 /// `lagrange coordinator`
@@ -441,6 +443,9 @@ pub struct BaselineArgs {
     /// The run: task, seed, data, network and epochs count; settings of ADMM are of no effect.
     #[command(flatten)]
     pub run: RunArgs,
+    /// End when stdin closes: for runs started by `compare`.
+    #[arg(long, hide = true)]
+    pub child: bool,
 }
 
 /// `lagrange bench`

@@ -8,6 +8,7 @@ use lagrange_baseline::{
     AdamOptions, Optimiser, Problem, Score, SgdOptions, back_propagation, random_filters,
     ridge_on_pixels, vanilla_network,
 };
+use lagrange_core::network::NetworkSpec;
 use lagrange_data::{Dataset, Task};
 use serde::Serialize;
 
@@ -36,6 +37,55 @@ fn whole(epochs: f64) -> Result<usize> {
     bail!("schedule.epochs is {epochs}: baselines train for whole epochs, at least 1")
 }
 
+/// How a baseline is fitted.
+enum Method {
+    BackPropagation(NetworkSpec, Optimiser),
+    RidgeOnPixels,
+    RandomFilters(NetworkSpec),
+}
+
+impl Method {
+    fn new(kind: BaselineKind, config: &Config) -> Result<Self> {
+        let epochs = whole(config.schedule.epochs)?;
+        Ok(match kind {
+            BaselineKind::Vanilla => {
+                let options = SgdOptions {
+                    epochs,
+                    ..SgdOptions::default()
+                };
+                Self::BackPropagation(vanilla_network(), Optimiser::Sgd(options))
+            }
+            BaselineKind::Adam => {
+                let options = AdamOptions {
+                    epochs,
+                    ..AdamOptions::default()
+                };
+                Self::BackPropagation(config.network.clone(), Optimiser::Adam(options))
+            }
+            BaselineKind::Ridge => Self::RidgeOnPixels,
+            BaselineKind::RandomFilters => Self::RandomFilters(config.network.clone()),
+        })
+    }
+}
+
+/// Checks what can be known before the baseline is fitted.
+///
+/// # Errors
+/// What it would say itself.
+pub(crate) fn check(kind: BaselineKind, config: &Config, problem: &Problem) -> Result<()> {
+    match Method::new(kind, config)? {
+        Method::BackPropagation(spec, optimiser) => {
+            problem.network(&spec)?;
+            optimiser.check(problem.train.len())?;
+        }
+        Method::RidgeOnPixels => {}
+        Method::RandomFilters(spec) => {
+            problem.network(&spec)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -45,33 +95,18 @@ pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
     let dataset = Dataset::load(args.run.data_dir.as_deref())?;
     let problem = Problem::new(&dataset, config.task, config.train_limit, config.validation)?;
     drop(dataset);
-    let epochs = whole(config.schedule.epochs)?;
-    let trained = |spec, optimiser| -> Result<Score> {
-        let network = problem.network(spec)?;
-        Ok(back_propagation(&problem, &network, &optimiser, config.seed)?.score)
-    };
     let only = |scores: Vec<Score>| match scores.first() {
         Some(score) => Ok(*score),
         None => bail!("the closed form gave no score"),
     };
-    let score = match args.kind {
-        BaselineKind::Vanilla => {
-            let options = SgdOptions {
-                epochs,
-                ..SgdOptions::default()
-            };
-            trained(&vanilla_network(), Optimiser::Sgd(options))?
+    let score = match Method::new(args.kind, &config)? {
+        Method::BackPropagation(spec, optimiser) => {
+            let network = problem.network(&spec)?;
+            back_propagation(&problem, &network, &optimiser, config.seed)?.score
         }
-        BaselineKind::Adam => {
-            let options = AdamOptions {
-                epochs,
-                ..AdamOptions::default()
-            };
-            trained(&config.network, Optimiser::Adam(options))?
-        }
-        BaselineKind::Ridge => only(ridge_on_pixels(&problem, &[RIDGE])?)?,
-        BaselineKind::RandomFilters => {
-            let network = problem.network(&config.network)?;
+        Method::RidgeOnPixels => only(ridge_on_pixels(&problem, &[RIDGE])?)?,
+        Method::RandomFilters(spec) => {
+            let network = problem.network(&spec)?;
             only(random_filters(&problem, &network, config.seed, &[RIDGE])?)?
         }
     };

@@ -4,7 +4,7 @@ pub mod args;
 pub mod baseline;
 pub mod bench;
 mod certs;
-mod child;
+pub mod child;
 mod children;
 pub mod cluster;
 pub mod compare;
@@ -23,12 +23,15 @@ pub mod seeds;
 mod signals;
 pub mod statistics;
 pub mod sweep;
+pub mod tally;
 mod train;
 mod worker;
 
 use anyhow::{Context as _, Result};
-use args::{Command, ConfigCommand};
+use args::{BaselineArgs, Command, ConfigCommand, TrainArgs};
+use lagrange_baseline::BaselineError;
 use lagrange_coordinator::TrainingError;
+use lagrange_core::solver::SolveError;
 use machine::Needs;
 use output::tell;
 use run_folder::{RunResult, Unsaved};
@@ -37,6 +40,9 @@ use std::process::ExitCode;
 
 /// Exit code after Ctrl-C or SIGTERM, as shells have it.
 const INTERRUPTED: u8 = 130;
+/// Exit code of a training that diverged: whoever counts runs can tell it from one that something else kept
+/// from its end.
+const DIVERGED: u8 = 3;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -46,14 +52,22 @@ pub fn main() -> ExitCode {
     lagrange_core::blas::use_one_thread();
     run(&cli.command, &cli.log).unwrap_or_else(|error| {
         tell(format_args!("error: {}", on_one_line(&error)));
-        match is_interrupt(&error) {
-            true => ExitCode::from(INTERRUPTED),
-            false => ExitCode::FAILURE,
+        if is_interrupt(&error) {
+            ExitCode::from(INTERRUPTED)
+        } else if is_divergence(&error) {
+            ExitCode::from(DIVERGED)
+        } else {
+            ExitCode::FAILURE
         }
     })
 }
 
 fn run(command: &Command, log: &str) -> Result<ExitCode> {
+    if let Command::Train(TrainArgs { child: true, .. })
+    | Command::Baseline(BaselineArgs { child: true, .. }) = command
+    {
+        child::end_with_parent();
+    }
     needs(command).ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
@@ -77,17 +91,18 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
             .map(|()| ExitCode::SUCCESS),
         Command::Compare(args) => {
             let table = runtime.block_on(compare::run(args, Stop::listen().wished()))?;
-            compare::print(&table, &args.out, args.json)?;
-            Ok(ExitCode::SUCCESS)
+            compare::print(&table, args)?;
+            Ok(success_if(table.is_complete()))
         }
         Command::Sweep(args) => {
             let summary = runtime.block_on(sweep::run(args, Stop::listen().wished()))?;
-            sweep::print(&summary, args.run.json)?;
-            Ok(ExitCode::SUCCESS)
+            sweep::print(&summary, &args.out, args.run.json)?;
+            Ok(success_if(summary.is_complete()))
         }
         Command::Bench(args) => {
-            bench::print(&runtime.block_on(bench::run(args))?, args.run.json)?;
-            Ok(ExitCode::SUCCESS)
+            let measured = runtime.block_on(bench::run(args))?;
+            bench::print(&measured, args.run.json)?;
+            Ok(success_if(measured.is_complete()))
         }
         rest => run_at_once(rest).map(|()| ExitCode::SUCCESS),
     }
@@ -170,6 +185,30 @@ fn is_interrupt(error: &anyhow::Error) -> bool {
         cause.is::<interrupt::Interrupted>()
             || matches!(cause.downcast_ref(), Some(TrainingError::InterruptedEarly))
     })
+}
+
+/// Whether training itself came to no result: its weights cannot be computed any more.
+fn is_divergence(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(
+                SolveError::NotPositiveDefinite { .. }
+                    | SolveError::NotFinite { .. }
+                    | SolveError::Diverged
+            )
+        ) || matches!(
+            cause.downcast_ref(),
+            Some(BaselineError::Diverged { .. } | BaselineError::Unsolvable { .. })
+        )
+    })
+}
+
+fn success_if(complete: bool) -> ExitCode {
+    match complete {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 fn start_log(filter: &str) {

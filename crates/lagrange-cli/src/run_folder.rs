@@ -109,7 +109,7 @@ impl RunFolder {
     pub fn create(chosen: Option<&Path>, config: &Config) -> Result<Self> {
         let path = match chosen {
             Some(path) => {
-                make(path).with_context(|| format!("--run-dir {}", path.display()))?;
+                make_folder("--run-dir", path)?;
                 path.to_owned()
             }
             None => make_default(config)?,
@@ -123,8 +123,7 @@ impl RunFolder {
                 shown = path.display()
             );
         }
-        write_whole(&config_path, config.to_toml()?.as_bytes(), Access::Usual)
-            .with_context(failed)?;
+        write_file(&config_path, config.to_toml()?.as_bytes())?;
         let metrics = File::create(path.join("metrics.jsonl")).with_context(failed)?;
         Ok(Self {
             path,
@@ -176,10 +175,7 @@ impl RunFolder {
     /// # Errors
     /// If it cannot be written.
     pub fn rewrite_config(&self, config: &Config) -> Result<()> {
-        let path = self.path.join("config.toml");
-        let text = config.to_toml()?;
-        write_whole(&path, text.as_bytes(), Access::Usual)
-            .with_context(|| format!("{}: cannot be written", path.display()))
+        write_file(&self.path.join("config.toml"), config.to_toml()?.as_bytes())
     }
 
     /// Keeps room on the disk for a model of `model_bytes` and the result.
@@ -236,10 +232,9 @@ impl RunFolder {
                 good = end;
             }
         }
-        let failed = || format!("{}: cannot be written", path.display());
-        write_whole(&path, &text.as_bytes()[..good], Access::Usual).with_context(failed)?;
+        write_file(&path, &text.as_bytes()[..good])?;
         let metrics = std::fs::OpenOptions::new().append(true).open(&path);
-        self.metrics = LineWriter::new(metrics.with_context(failed)?);
+        self.metrics = LineWriter::new(metrics.with_context(|| path.display().to_string())?);
         Ok(())
     }
 
@@ -361,24 +356,27 @@ impl RunResult {
     }
 }
 
-/// Makes a folder, and those above it.
-fn make(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| {
-        let is_something_else = path.symlink_metadata().is_ok() && !path.is_dir();
-        match is_something_else {
-            true => io::Error::new(
-                error.kind(),
-                "there is something of that name that is no folder; choose another",
-            ),
-            false => io::Error::new(error.kind(), format!("cannot be made: {error}")),
-        }
-    })
+/// Makes the folder that a flag names, and those above it.
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) fn make_folder(flag: &str, path: &Path) -> Result<()> {
+    let Err(error) = std::fs::create_dir_all(path) else {
+        return Ok(());
+    };
+    let shown = path.display();
+    match path.symlink_metadata().is_ok() && !path.is_dir() {
+        true => bail!(
+            "{flag} {shown}: there is something of that name that is no folder; choose another"
+        ),
+        false => bail!("{flag} {shown}: cannot be made: {error}"),
+    }
 }
 
 /// Makes `runs/TASK-seedN-TIME`, with a number behind it where that exists: runs that begin together each get their own.
 fn make_default(config: &Config) -> Result<PathBuf> {
     let base = Path::new("runs");
-    make(base).with_context(|| "runs: the folder of all runs without --run-dir")?;
+    make_folder("without --run-dir, runs lie in", base)?;
     let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
     let name = format!("{}-seed{}-{time}", config.task, config.seed);
     for number in 1.. {
@@ -434,6 +432,15 @@ impl Kept {
         };
         step < self.step || (step == self.step && (line["event"] != "evaluation" || !still_due()))
     }
+}
+
+/// Writes a file whole or not at all, for whoever the umask lets read it.
+///
+/// # Errors
+/// If it cannot be written, naming it.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes, Access::Usual)
+        .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Keeps other processes out of a folder, for as long as this one lives; nothing where the file system has no locks.

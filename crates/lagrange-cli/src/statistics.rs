@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// A run has collapsed when it ended in an error of training, or when its accuracy is within this of always naming the commonest class.
+/// A run has collapsed when its training diverged, or when its accuracy is within this of always naming the
+/// commonest class.
 pub const COLLAPSE_MARGIN: f64 = 0.05;
 
 /// Mean, extremes and spread of some values.
@@ -54,14 +55,6 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 #[must_use]
 pub fn percent(accuracy: Option<&Statistics>, pick: fn(&Statistics) -> f64) -> String {
     accuracy.map_or_else(|| "-".to_owned(), |s| format!("{:.2}", 100.0 * pick(s)))
-}
-
-/// How many runs collapsed, by their accuracies: none for a run that failed.
-#[must_use]
-pub fn collapses(accuracies: impl Iterator<Item = Option<f64>>, commonest: f64) -> usize {
-    accuracies
-        .filter(|accuracy| is_collapse(accuracy.unwrap_or(f64::NAN), commonest))
-        .count()
 }
 
 /// Whether an accuracy tells no more than the share of the commonest class does; see [`COLLAPSE_MARGIN`].

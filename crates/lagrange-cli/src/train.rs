@@ -141,7 +141,7 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
 const MOST_WORKERS: usize = 256;
 
 /// Refuses worker counts that can only be a slip of the finger.
-fn check_workers(workers: usize) -> Result<()> {
+pub(crate) fn check_workers(workers: usize) -> Result<()> {
     if workers > MOST_WORKERS {
         bail!("--workers {workers}: at most {MOST_WORKERS} make sense on one machine");
     }

@@ -3,8 +3,7 @@
 use lagrange_core::equations::matrix;
 use lagrange_core::network::{Network, Stage};
 use lagrange_core::schedule::classic::{
-    FullUpdate, Order, SolverKind, StageSolve, SweepParams, SweepRound, rows_per_shard,
-    sweep_layout,
+    FullUpdate, Order, StageSolve, SweepParams, SweepRound, rows_per_shard, sweep_layout,
 };
 use lagrange_core::schedule::streaming::{StageReport, UpdateParams, WeightUpdate};
 use lagrange_core::solver::SolveError;
@@ -60,8 +59,8 @@ pub(crate) struct StepDone {
     pub(crate) scalars: Vec<f64>,
     pub(crate) stages: Vec<StageReport>,
     pub(crate) solves: Vec<StageSolve>,
-    /// Equations per output that all stages were fitted to.
-    pub(crate) equations: u64,
+    /// Equations per output that each stage was fitted to.
+    pub(crate) equations: Vec<usize>,
 }
 
 impl ClassicSteps {
@@ -72,16 +71,10 @@ impl ClassicSteps {
         params: UpdateParams,
         batch: usize,
     ) -> Self {
-        let SweepParams {
-            solver,
-            equations,
-            screen,
-            ..
-        } = plan.sweep;
         Self {
             update: match plan.update {
                 ClassicUpdate::Solve => {
-                    Update::Solve(FullUpdate::new(solver, equations, screen, params.ridge))
+                    Update::Solve(FullUpdate::new(network, &plan.sweep, batch, params.ridge))
                 }
                 ClassicUpdate::Step => {
                     Update::Step(Box::new(WeightUpdate::new(network, params, batch, None)))
@@ -146,13 +139,13 @@ impl ClassicSteps {
         self.plan.sweep.order != Order::OutputFirst
     }
 
-    /// Equations that a step's weights were fitted to: those drawn, or every row.
-    fn equations(&self, solves: &[StageSolve]) -> u64 {
-        if self.plan.sweep.solver == SolverKind::Sampled {
-            return solves.iter().map(|solve| solve.rows as u64).sum();
+    /// Equations per output that each stage of a step was fitted to: those of its solve, or every row.
+    fn equations(&self, solves: &[StageSolve]) -> Vec<usize> {
+        let rows = |stage: &Stage| self.batch * stage.rows();
+        match &self.update {
+            Update::Solve(_) => solves.iter().map(|solve| solve.rows).collect(),
+            Update::Step(_) => self.network.stages().iter().map(rows).collect(),
         }
-        let rows = self.network.stages().iter().map(Stage::rows);
-        (self.batch * rows.sum::<usize>()) as u64
     }
 
     /// Takes a round's sums, scalars and each shard's equations; returns the whole step if this was its last round.

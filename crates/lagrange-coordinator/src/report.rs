@@ -57,16 +57,19 @@ pub struct StepReport {
     pub output_residual: Vec<f64>,
     /// Primal residual per hidden stage: root mean square of a - h(z).
     pub activation_residual: Vec<f64>,
-    /// Dual residual per stage: root mean square of beta T(a) dW over the sampled rows.
+    /// Dual residual per stage: root mean square of beta T(a) dW over the rows that a step is measured on.
+    /// These are the rows behind the running Gram matrix, or where a step solves for weights those that it
+    /// is fitted to.
     pub dual_residual: Vec<f64>,
-    /// Root mean square of T(a) W per stage.
+    /// Root mean square of T(a) W per stage, over the same rows.
     pub weight_norm: Vec<f64>,
-    /// Lower bound of the condition number of each stage's weight system, from its Cholesky factor.
+    /// Condition number of each stage's weight system: exact where the solver takes singular values,
+    /// otherwise an estimate or a lower bound from the factorisation's pivots.
     pub condition: Vec<f64>,
-    /// Equations per output that each stage's solve took, where a step solves for weights.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Equations per output that each stage's weights, or their step, were fitted to: Toeplitz rows, all of
+    /// the batch's or those drawn.
     pub equations: Vec<usize>,
-    /// Rank of each of these systems.
+    /// Rank of each stage's system, where a step solves for the weights themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rank: Vec<usize>,
     /// Relative distance of each solution from that of all rows, where the step was audited.
@@ -92,15 +95,28 @@ pub(crate) struct StepFacts {
     pub(crate) sweeps_forward: bool,
 }
 
+/// How every stage's weights were found in a step.
+#[derive(Debug)]
+pub(crate) struct Solved<'a> {
+    pub(crate) stages: &'a [StageReport],
+    /// Empty where a step does not solve for the weights themselves.
+    pub(crate) solves: &'a [StageSolve],
+    pub(crate) equations: Vec<usize>,
+}
+
 impl StepFacts {
     pub(crate) fn report(
         &self,
         network: &Network,
         params: &StepParams,
         scalars: &StepScalars,
-        stages: &[StageReport],
-        solves: &[StageSolve],
+        solved: Solved<'_>,
     ) -> StepReport {
+        let Solved {
+            stages,
+            solves,
+            equations,
+        } = solved;
         let samples = self.samples;
         let mean = |sums: &[f64], values: fn(&Stage) -> usize| {
             let stages = network.stages().iter();
@@ -136,7 +152,7 @@ impl StepFacts {
                 .collect(),
             weight_norm: stages.iter().map(|s| s.weight_norm.into()).collect(),
             condition: stages.iter().map(|s| s.condition.into()).collect(),
-            equations: solves.iter().map(|s| s.rows).collect(),
+            equations,
             rank: solves.iter().map(|s| s.rank).collect(),
             distance: solves.iter().filter_map(|s| s.distance).collect(),
             multiplier_rms: (self.multiplier_square / (samples * network.outputs() as f64)).sqrt(),

@@ -1,8 +1,9 @@
 //! Where training starts from: He's random kernels, or k-means of patches, both without gradients.
 //!
-//! The k-means start goes stage by stage. Each shard samples patches of its own activations and answers Lloyd iterations
-//! with sums; the coordinator only ever sees sums. A patch sample is redrawn from its key in every iteration, so no state
-//! lives on the workers.
+//! The k-means start goes stage by stage. Each shard samples patches of its own activations and answers
+//! Lloyd iterations with sums; the coordinator only ever sees sums. A patch sample is a function of its key
+//! and of the weights of earlier stages, which are settled: a worker may keep it from one iteration to the
+//! next, and one that takes over a shard draws the same sample again.
 
 use crate::forward::Forward;
 use crate::network::{Network, Stage};

@@ -8,8 +8,8 @@ use lagrange_core::pooling::StaircaseUpdate;
 use lagrange_core::random::{Purpose, stream};
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::classic::{
-    Fit, FullUpdate, InitialState, LocalSweep, Order, ShardState, SolverKind, SweepInput,
-    SweepOutput, SweepParams, SweepRound, rows_per_shard,
+    Fit, FullUpdate, InitialState, LocalSweep, Order, ShardState, SolverKind, StageSolve,
+    SweepInput, SweepOutput, SweepParams, SweepRound, rows_per_shard,
 };
 use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput, StepParams};
 use lagrange_core::start::he;
@@ -199,14 +199,15 @@ fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
     }
 }
 
-/// Runs one step in Taylor's order; returns its objective.
+/// Runs one step in Taylor's order; returns its objective and how every stage was solved.
 fn taylor_step(
     problem: &mut Problem,
     sweep: SweepParams,
     state: &mut ShardState,
     step: u64,
-) -> f64 {
-    let update = FullUpdate::new(sweep.solver, sweep.equations, sweep.screen, 1e-6);
+) -> (f64, Vec<StageSolve>) {
+    let update = FullUpdate::new(&problem.network, &sweep, SAMPLES, 1e-6);
+    let mut solves = Vec::new();
     let stages = problem.network.len();
     let mut total = StepScalars::zeros(stages).to_row();
     for stage in 0..=stages {
@@ -226,20 +227,13 @@ fn taylor_step(
             let width = shape.unknowns() + shape.conv.channels;
             let rows = ArrayView2::from_shape((round.rows.len() / width, width), &round.rows)
                 .expect("whole rows");
-            update
-                .solve(
-                    stage,
-                    &round.layout,
-                    &round.sums,
-                    rows,
-                    &mut problem.weights,
-                )
-                .expect("solvable");
+            let weights = &mut problem.weights;
+            let solve = update.solve(stage, &round.layout, &round.sums, rows, weights);
+            solves.push(solve.expect("solvable"));
         }
     }
-    StepScalars::from_row(&total, stages)
-        .expect("length")
-        .objective_forward(&PARAMS)
+    let scalars = StepScalars::from_row(&total, stages).expect("length");
+    (scalars.objective_forward(&PARAMS), solves)
 }
 
 #[test]
@@ -258,7 +252,7 @@ fn taylors_order_never_raises_the_objective() {
             };
             let mut state = ShardState::new(&problem.network, SAMPLES);
             let objectives: Vec<f64> = (0..6)
-                .map(|step| taylor_step(&mut problem, sweep, &mut state, step))
+                .map(|step| taylor_step(&mut problem, sweep, &mut state, step).0)
                 .collect();
             for pair in objectives.windows(2) {
                 assert!(pair[1] <= pair[0] + 1e-3 * pair[0].abs(), "{objectives:?}");
@@ -269,15 +263,32 @@ fn taylors_order_never_raises_the_objective() {
 
 #[test]
 fn the_pseudo_inverse_and_the_gram_solver_take_the_same_steps() {
-    let mut last = Vec::new();
-    for solver in [SolverKind::Gram, SolverKind::PseudoInverse] {
+    let [gram, inverse] = [SolverKind::Gram, SolverKind::PseudoInverse].map(|solver| {
         let mut problem = problem(3);
         let mut state = ShardState::new(&problem.network, SAMPLES);
-        taylor_step(&mut problem, SweepParams { solver, ..SWEEP }, &mut state, 0);
-        last.push(problem.weights.stage(0).to_owned());
-    }
-    for (a, b) in last[0].iter().zip(&last[1]) {
+        let sweep = SweepParams {
+            solver,
+            // From a forward pass, the weights that are there fit already.
+            initial: InitialState::Random,
+            ..SWEEP
+        };
+        let (_, solves) = taylor_step(&mut problem, sweep, &mut state, 0);
+        (problem.weights.stage(0).to_owned(), solves)
+    });
+    for (a, b) in gram.0.iter().zip(&inverse.0) {
         assert!((a - b).abs() < 1e-2 * b.abs().max(1.0), "{a} {b}");
+    }
+    let network = problem(3).network;
+    for ((gram, inverse), stage) in gram.1.iter().zip(&inverse.1).zip(network.stages()) {
+        for solve in [gram, inverse] {
+            assert_eq!(solve.rows, SAMPLES * stage.rows(), "{solve:?}");
+        }
+        for (a, b) in [
+            (gram.weight_norm, inverse.weight_norm),
+            (gram.step_norm, inverse.step_norm),
+        ] {
+            assert!((a - b).abs() < 1e-2 * b, "{gram:?} {inverse:?}");
+        }
     }
 }
 

@@ -79,7 +79,10 @@ impl Optimiser {
     }
 
     /// Checks every setting for `train` training images.
-    pub(super) fn check(&self, train: usize) -> Result<(), BaselineError> {
+    ///
+    /// # Errors
+    /// [`BaselineError::Option`] and [`BaselineError::BatchTooLarge`].
+    pub fn check(&self, train: usize) -> Result<(), BaselineError> {
         let rate = match self {
             Self::Sgd(options) => options.rate,
             Self::Adam(options) => options.rate,

@@ -8,7 +8,7 @@ use crate::config::{Config, ScheduleKind};
 use crate::output;
 use anyhow::{Result, bail};
 use lagrange_core::blas;
-use lagrange_data::Dataset;
+use lagrange_data::Outline;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -25,6 +25,25 @@ pub struct Measured {
     pub kernels: Vec<KernelTime>,
     /// Whole runs.
     pub scaling: Vec<Scaling>,
+    /// Runs that failed, which are not among them.
+    pub failed: Vec<FailedRun>,
+}
+
+impl Measured {
+    /// Whether no run failed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+    }
+}
+
+/// A run that came to no end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FailedRun {
+    /// Its worker processes.
+    pub workers: usize,
+    /// What kept it from its end.
+    pub reason: String,
 }
 
 /// One part of a step.
@@ -49,8 +68,8 @@ pub struct Scaling {
     pub workers: usize,
     /// Images per second, from the first step to the last.
     pub images_per_second: f64,
-    /// How much faster than one worker.
-    pub speed_up: f64,
+    /// How much faster than one worker; none where that run failed.
+    pub speed_up: Option<f64>,
     /// Milliseconds of a step that the coordinator waits for workers and the wire.
     pub wait_ms: f64,
     /// Milliseconds of a step that the coordinator works itself.
@@ -62,23 +81,26 @@ pub struct Scaling {
 /// Runs the command.
 ///
 /// # Errors
-/// If the configuration is wrong or a run fails.
+/// If the configuration is wrong. Runs that fail are part of what is measured.
 pub async fn run(args: &BenchArgs) -> Result<Measured> {
     let config = Config::resolve(&args.run)?;
     if config.schedule.kind != ScheduleKind::Streaming {
         bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
     }
-    let dataset = Dataset::load(args.run.data_dir.as_deref())?;
-    let plan = config.plan(dataset.side(), dataset.train.labels.len())?;
-    drop(dataset);
+    let dataset = Outline::load(args.run.data_dir.as_deref())?;
+    config.check(&dataset)?;
+    let plan = config.plan(dataset.side, dataset.train.len())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];
+    let kernels = kernels::measure(&plan.spec, gemm_gflops[0])?;
+    let (scaling, failed) = scaling::measure(&config, args, cores).await?;
     Ok(Measured {
         cores,
         blas: blas::kernels(),
         gemm_gflops,
-        kernels: kernels::measure(&plan.spec, gemm_gflops[0])?,
-        scaling: scaling::measure(&config, args, cores).await?,
+        kernels,
+        scaling,
+        failed,
     })
 }
 
@@ -110,16 +132,20 @@ pub fn print(measured: &Measured, json: bool) -> Result<()> {
         "workers", "images/s", "speed-up", "wait ms", "work ms", "kB per step"
     );
     for row in &measured.scaling {
+        let speed_up = row.speed_up.map(|times| format!("{times:.2}"));
         let _ = writeln!(
             text,
-            "{:<8} {:>9.0} {:>9.2} {:>9.1} {:>9.1} {:>11.0}",
+            "{:<8} {:>9.0} {:>9} {:>9.1} {:>9.1} {:>11.0}",
             row.workers,
             row.images_per_second,
-            row.speed_up,
+            speed_up.unwrap_or_else(|| "-".to_owned()),
             row.wait_ms,
             row.work_ms,
             row.bytes_per_step / 1e3
         );
+    }
+    for FailedRun { workers, reason } in &measured.failed {
+        let _ = writeln!(text, "{workers:<8} failed: {reason}");
     }
     Ok(output::print(&text)?)
 }

@@ -1,8 +1,11 @@
 //! The comparison as a table.
 
-use super::{Cell, Row};
-use crate::statistics::{Statistics, collapses, percent};
-use anyhow::{Context as _, Result};
+use super::Row;
+use crate::child::RunOutcome;
+use crate::run_folder::write_file;
+use crate::statistics::{Statistics, percent};
+use crate::tally::{Cell, FailedRun, Tally, part_of};
+use anyhow::Result;
 use lagrange_data::Task;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -22,29 +25,95 @@ pub struct Table {
 pub(super) struct RowResult {
     name: &'static str,
     what: &'static str,
-    /// Of the runs that ended well.
+    /// Runs that finished: the ones behind every mean.
+    finished: usize,
     accuracy: Option<Statistics>,
     seconds: Option<Statistics>,
     equations: Option<Statistics>,
     bytes: Option<Statistics>,
-    /// Runs that failed, or tell no more than the commonest class.
+    /// Runs whose training diverged, or that tell no more than the commonest class.
     collapses: usize,
-    cells: Vec<Cell>,
+    /// Runs that failed, which count nowhere.
+    failed: Vec<FailedRun>,
+    cells: Vec<Entry>,
+}
+
+/// One run in the table's JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Entry {
+    seed: u64,
+    /// Share of the test images predicted correctly; none of a run that diverged or failed.
+    accuracy: Option<f64>,
+    seconds: Option<f64>,
+    equations: Option<u64>,
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diverged: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+impl Entry {
+    fn new(cell: &Cell) -> Self {
+        let figures = cell.outcome.figures();
+        let (diverged, failed) = match &cell.outcome {
+            RunOutcome::Finished(_) => (None, None),
+            RunOutcome::Diverged(words) => (Some(words.clone()), None),
+            RunOutcome::Failed(reason) => (None, Some(reason.clone())),
+        };
+        Self {
+            seed: cell.seed,
+            accuracy: figures.and_then(|f| f.test_accuracy),
+            seconds: figures.map(|f| f.seconds),
+            equations: figures.and_then(|f| f.equations),
+            bytes: figures.and_then(|f| f.bytes_sent),
+            diverged,
+            failed,
+        }
+    }
 }
 
 impl RowResult {
-    pub(super) fn new(row: Row, cells: Vec<Cell>, commonest: f64) -> Self {
-        let of = |value: fn(&Cell) -> Option<f64>| Statistics::of(cells.iter().filter_map(value));
+    pub(super) fn new(row: Row, cells: &[Cell], commonest: f64) -> Self {
+        let tally = Tally::new(cells, |figures| figures.test_accuracy, commonest);
+        let entries: Vec<Entry> = cells.iter().map(Entry::new).collect();
+        let of = |count: fn(&Entry) -> Option<u64>| {
+            Statistics::of(entries.iter().filter_map(count).map(|n| n as f64))
+        };
         Self {
             name: row.name,
             what: row.what,
-            accuracy: of(|cell| cell.accuracy),
-            seconds: of(|cell| cell.accuracy.map(|_| cell.seconds)),
-            equations: of(|cell| cell.equations.map(|n| n as f64)),
-            bytes: of(|cell| cell.bytes.map(|n| n as f64)),
-            collapses: collapses(cells.iter().map(|cell| cell.accuracy), commonest),
-            cells,
+            finished: tally.finished,
+            accuracy: tally.accuracy,
+            seconds: tally.seconds,
+            equations: of(|entry| entry.equations),
+            bytes: of(|entry| entry.bytes),
+            collapses: tally.collapses,
+            failed: tally.failed,
+            cells: entries,
         }
+    }
+
+    fn to_markdown(&self) -> String {
+        let figure = |value: Option<f64>| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
+        };
+        let equations = self.equations.map(|s| format!("{:.1e}", s.mean));
+        let accuracy = self.accuracy.as_ref();
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} of {} | {} | {} | {} |\n",
+            self.name,
+            self.what,
+            percent(accuracy, |s| s.mean),
+            percent(accuracy, |s| s.min),
+            percent(accuracy, |s| s.max),
+            part_of(self.finished, self.cells.len()),
+            self.collapses,
+            self.cells.len() - self.failed.len(),
+            figure(self.seconds.map(|s| s.mean)),
+            equations.unwrap_or_else(|| "-".to_owned()),
+            figure(self.bytes.map(|s| s.mean / 1e6)),
+        )
     }
 }
 
@@ -71,55 +140,35 @@ impl Table {
             self.train_images,
             self.seeds.len()
         );
-        text +=
-            "| system | what | mean | min | max | collapses | seconds | equations | MB sent |\n";
-        text += "|---|---|---|---|---|---|---|---|---|\n";
+        text += "| system | what | mean | min | max | seeds | collapses | seconds | equations | MB sent |\n";
+        text += "|---|---|---|---|---|---|---|---|---|---|\n";
         for row in &self.rows {
-            let figure = |value: Option<f64>| {
-                value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
-            };
-            let accuracy = row.accuracy.as_ref();
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} of {} | {} | {} | {} |",
-                row.name,
-                row.what,
-                percent(accuracy, |s| s.mean),
-                percent(accuracy, |s| s.min),
-                percent(accuracy, |s| s.max),
-                row.collapses,
-                row.cells.len(),
-                figure(row.seconds.map(|s| s.mean)),
-                row.equations
-                    .map_or_else(|| "-".to_owned(), |s| format!("{:.1e}", s.mean)),
-                figure(row.bytes.map(|s| s.mean / 1e6)),
-            );
+            text += &row.to_markdown();
+        }
+        if !self.is_complete() {
+            text.push('\n');
+        }
+        for row in &self.rows {
+            for FailedRun { seed, reason } in &row.failed {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{}, seed {seed}: failed: {reason}", row.name);
+            }
         }
         text
     }
 
-    /// Writes `compare.json` and `compare.md`.
+    /// Whether no run failed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.rows.iter().all(|row| row.failed.is_empty())
+    }
+
+    /// Writes `compare.json` and `compare.md`, each whole or not at all.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
-        let failed = || format!("--out {}: cannot be written", folder.display());
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
-        std::fs::write(folder.join("compare.json"), json).with_context(failed)?;
-        std::fs::write(folder.join("compare.md"), self.to_markdown()).with_context(failed)
-    }
-}
-
-/// One line about a run that has just ended.
-pub(super) fn progress(row: Row, cell: &Cell) -> String {
-    match (cell.accuracy, &cell.error) {
-        (Some(accuracy), _) => format!(
-            "{row} seed {}: {:.2} % in {:.1} s",
-            cell.seed,
-            100.0 * accuracy,
-            cell.seconds
-        ),
-        (None, Some(error)) => format!("{row} seed {}: {error}", cell.seed),
-        (None, None) => format!("{row} seed {}: not evaluated", cell.seed),
+        write_file(&folder.join("compare.json"), &json)?;
+        write_file(&folder.join("compare.md"), self.to_markdown().as_bytes())
     }
 }
 
@@ -127,27 +176,46 @@ pub(super) fn progress(row: Row, cell: &Cell) -> String {
 mod tests {
     use super::super::ROWS;
     use super::*;
+    use crate::tally::tests::{diverged, failed, finished};
+
+    fn table(cells: &[Cell]) -> Table {
+        let mut table = Table::new(Task::OddEven, 100, &[0, 1, 2]);
+        table.push(RowResult::new(ROWS[0], cells, 0.51));
+        table
+    }
 
     #[test]
-    fn failed_runs_count_as_collapses_and_not_in_the_mean() {
-        let cell = |seed, accuracy| Cell {
-            seed,
-            accuracy,
-            seconds: 2.0,
-            equations: Some(10),
-            bytes: None,
-            error: None,
-        };
-        let cells = vec![cell(0, Some(0.9)), cell(1, Some(0.5)), cell(2, None)];
-        let row = RowResult::new(ROWS[0], cells, 0.51);
-        assert_eq!(row.collapses, 2);
-        assert_eq!(row.accuracy.map(|s| s.mean), Some(0.7));
-        let mut table = Table::new(Task::OddEven, 100, &[0, 1, 2]);
-        table.push(row);
+    fn a_divergence_counts_as_a_collapse_and_not_in_the_mean() {
+        let table = table(&[finished(0, 0.9), finished(1, 0.5), diverged(2)]);
+        assert!(table.is_complete());
         let text = table.to_markdown();
         assert!(
-            text.contains("| 70.00 | 50.00 | 90.00 | 2 of 3 | 2.0 | 1.0e1 | - |"),
+            text.contains("| 70.00 | 50.00 | 90.00 | 2 of 3 | 2 of 3 | 2.0 | 1.0e1 | - |"),
             "{text}"
         );
+        let json = serde_json::to_value(&table).expect("JSON");
+        assert_eq!(json["rows"][0]["collapses"], 2);
+        assert_eq!(json["rows"][0]["cells"][2]["diverged"], "training diverged");
+    }
+
+    #[test]
+    fn a_failed_run_counts_nowhere_and_is_named_with_its_reason() {
+        let table = table(&[finished(0, 0.9), failed(1), finished(2, 0.8)]);
+        assert!(!table.is_complete());
+        let text = table.to_markdown();
+        assert!(
+            text.contains("| 85.00 | 80.00 | 90.00 | 2 of 3 | 0 of 2 | 2.0 | 1.0e1 | - |"),
+            "{text}"
+        );
+        let line = format!("{}, seed 1: failed: killed by signal 9 (SIGKILL)", ROWS[0]);
+        assert!(text.ends_with(&format!("\n\n{line}\n")), "{text}");
+        let json = serde_json::to_value(&table).expect("JSON");
+        let row = &json["rows"][0];
+        assert_eq!(
+            (&row["finished"], &row["collapses"]),
+            (&2.into(), &0.into())
+        );
+        assert_eq!(row["failed"][0]["seed"], 1);
+        assert!(row["cells"][1]["accuracy"].is_null());
     }
 }

@@ -1,5 +1,6 @@
 //! One configuration: what decides a run's result, as TOML, flags and environment alike.
 
+mod check;
 mod environment;
 mod file;
 mod keys;

@@ -43,6 +43,14 @@ pub struct Setting {
 /// Longest name of a folder.
 const LONGEST: usize = 200;
 
+impl Grid {
+    /// The configuration key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl FromStr for Grid {
     type Err = GridError;
 

@@ -203,7 +203,8 @@ impl Plan {
     /// Takes the totals of `job` and moves on; what there is to tell, if anything.
     ///
     /// # Errors
-    /// [`PlanError::Solve`]: training diverged; nothing was changed.
+    /// [`PlanError::Solve`]: training diverged, and there is no point left to go back to. Weights and
+    /// multipliers may be those of half a step: the run has no result.
     pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Option<Report>, PlanError> {
         match job {
             Job::Step { step, gram } => self.absorb_step(step, gram, total).map(Some),

@@ -2,13 +2,13 @@
 
 use super::{Plan, Steps};
 use crate::guard::{Point, Verdict};
-use crate::report::{Report, StepFacts};
+use crate::report::{Report, Solved, StepFacts};
 use crate::round::RoundTotal;
 use crate::run_plan::PlanError;
 use lagrange_core::finite::all_finite;
 use lagrange_core::network::Stage;
 use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::classic::{StageSolve, SweepRound};
+use lagrange_core::schedule::classic::SweepRound;
 use lagrange_core::schedule::streaming::StageReport;
 use lagrange_core::solver::SolveError;
 
@@ -43,14 +43,20 @@ impl Plan {
             (Verdict::Diverged, moved) => self.go_back(step, moved.err()),
             (verdict, moved) => {
                 let (stages, square) = moved.map_err(|source| PlanError::Solve { step, source })?;
-                self.equations += self.streaming_equations();
+                let equations = self.streaming_equations();
+                self.equations += total_of(&equations);
                 self.end_step(step);
                 if let Verdict::Best(loss) = verdict
                     && let Some(point) = self.point()
                 {
                     self.guard.remember(loss, self.step, point);
                 }
-                let report = self.step_report(&total.scalars, (&stages, &[]), square, rate);
+                let solved = Solved {
+                    stages: &stages,
+                    solves: &[],
+                    equations,
+                };
+                let report = self.step_report(&total.scalars, solved, square, rate);
                 self.balance_residuals(total, &stages);
                 Ok(report)
             }
@@ -87,9 +93,14 @@ impl Plan {
                 .map_err(|source| PlanError::Solve { step, source })?;
         }
         Ok(done.map(|done| {
-            self.equations += done.equations;
+            self.equations += total_of(&done.equations);
             self.end_step(step);
-            self.step_report(&done.scalars, (&done.stages, &done.solves), square, rate)
+            let solved = Solved {
+                stages: &done.stages,
+                solves: &done.solves,
+                equations: done.equations,
+            };
+            self.step_report(&done.scalars, solved, square, rate)
         }))
     }
 
@@ -105,8 +116,8 @@ impl Plan {
         }
     }
 
-    /// Equations per output of one streaming step.
-    fn streaming_equations(&self) -> u64 {
+    /// Equations per output that each stage's cross moment is summed over in a streaming step.
+    fn streaming_equations(&self) -> Vec<usize> {
         let (spec, shards) = (&self.run.spec, self.partition.shards());
         let of_stage = |stage: &Stage| {
             let all = spec.batch_per_shard * stage.rows();
@@ -115,8 +126,8 @@ impl Plan {
                 share => all.min((share * stage.unknowns() as f32).ceil() as usize),
             }
         };
-        let per_shard: usize = self.network.stages().iter().map(of_stage).sum();
-        (shards * per_shard) as u64
+        let stages = self.network.stages().iter();
+        stages.map(|stage| shards * of_stage(stage)).collect()
     }
 
     /// Share of the step length that is left: it falls to 0 over the run.
@@ -205,7 +216,7 @@ impl Plan {
     fn step_report(
         &self,
         scalars: &[f64],
-        (stages, solves): (&[StageReport], &[StageSolve]),
+        solved: Solved<'_>,
         multiplier_square: f64,
         rate: f32,
     ) -> Report {
@@ -230,9 +241,13 @@ impl Plan {
                 params.beta_output *= factor;
             }
         }
-        let report = facts.report(&self.network, &params, &scalars, stages, solves);
+        let report = facts.report(&self.network, &params, &scalars, solved);
         Report::Step(Box::new(report))
     }
+}
+
+fn total_of(equations: &[usize]) -> u64 {
+    equations.iter().map(|&count| count as u64).sum()
 }
 
 fn finite(scalars: &[f64], stages: usize) -> Result<(), SolveError> {

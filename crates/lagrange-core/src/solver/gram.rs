@@ -14,13 +14,18 @@ pub struct Gram {
 
 impl WeightSolver for Gram {
     fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
-        let StageEquations::Sums { gram, moment } = equations else {
+        let StageEquations::Sums {
+            gram,
+            moment,
+            count,
+        } = equations
+        else {
             return Err(SolveError::WrongForm { stage });
         };
         let solver = GramSolver::factorise(gram, self.ridge, stage)?;
         Ok(Solution {
             weights: solver.solve(&moment.to_owned(), stage)?,
-            rows: gram.nrows(),
+            rows: count,
             rank: gram.nrows(),
             condition: solver.condition().into(),
         })

@@ -27,6 +27,8 @@ pub enum StageEquations<'a> {
         gram: ArrayView2<'a, f32>,
         /// M.
         moment: ArrayView2<'a, f32>,
+        /// Number of Toeplitz rows summed over.
+        count: usize,
     },
     /// `[T | Z]`, `[r, d + C]`: rows of T beside rows of Z, or an orthogonal transform of them.
     Rows {
@@ -34,6 +36,8 @@ pub enum StageEquations<'a> {
         rows: ArrayView2<'a, f32>,
         /// d.
         unknowns: usize,
+        /// Number of Toeplitz rows that they stand for: r, or more where they are triangles.
+        count: usize,
     },
 }
 
@@ -42,7 +46,8 @@ pub enum StageEquations<'a> {
 pub struct Solution {
     /// W, `[d, C]`.
     pub weights: Array2<f32>,
-    /// Equations per output that were solved.
+    /// Equations per output that the weights were fitted to: Toeplitz rows, however they were summed up for
+    /// the solver.
     pub rows: usize,
     /// Rank of the system.
     pub rank: usize,

@@ -11,7 +11,12 @@ pub struct PseudoInverse;
 
 impl WeightSolver for PseudoInverse {
     fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
-        let StageEquations::Rows { rows, unknowns } = equations else {
+        let StageEquations::Rows {
+            rows,
+            unknowns,
+            count,
+        } = equations
+        else {
             return Err(SolveError::WrongForm { stage });
         };
         check_finite(rows.iter(), stage, "equations")?;
@@ -26,7 +31,7 @@ impl WeightSolver for PseudoInverse {
         check_finite(weights.iter(), stage, "weights")?;
         Ok(Solution {
             weights: weights.mapv(|v| v as f32),
-            rows: rows.nrows(),
+            rows: count,
             rank,
             condition,
         })

@@ -22,7 +22,7 @@ pub struct Sampled {
 
 impl WeightSolver for Sampled {
     fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
-        let StageEquations::Rows { rows, unknowns } = equations else {
+        let StageEquations::Rows { rows, unknowns, .. } = equations else {
             return Err(SolveError::WrongForm { stage });
         };
         check_finite(rows.iter(), stage, "equations")?;
@@ -131,6 +131,14 @@ mod tests {
         (both, w)
     }
 
+    fn all(rows: &Array2<f32>, unknowns: usize) -> StageEquations<'_> {
+        StageEquations::Rows {
+            rows: rows.view(),
+            unknowns,
+            count: rows.nrows(),
+        }
+    }
+
     fn solvers() -> [Box<dyn WeightSolver>; 3] {
         let sampled = |choose| Sampled {
             equations: 1e6,
@@ -149,11 +157,12 @@ mod tests {
             let (rows, _) = system(seed, (2 * d + extra, d, c), 0.3);
             let (t, z) = (rows.slice(s![.., ..d]), rows.slice(s![.., d..]));
             let (gram, moment) = (t.t().dot(&t), t.t().dot(&z));
-            let sums = StageEquations::Sums { gram: gram.view(), moment: moment.view() };
+            let sums = StageEquations::Sums { gram: gram.view(), moment: moment.view(), count: rows.nrows() };
             let full = Gram { ridge: 0.0 }.solve(sums, 0).expect("definite");
+            prop_assert_eq!(full.rows, rows.nrows());
             for solver in solvers() {
-                let solution = solver.solve(StageEquations::Rows { rows: rows.view(), unknowns: d }, 0).expect("full rank");
-                prop_assert_eq!(solution.rank, d);
+                let solution = solver.solve(all(&rows, d), 0).expect("full rank");
+                prop_assert_eq!((solution.rank, solution.rows), (d, rows.nrows()));
                 for (a, b) in solution.weights.iter().zip(&full.weights) {
                     prop_assert!((a - b).abs() < 2e-3 * b.abs().max(1.0), "{a} {b}");
                 }
@@ -164,7 +173,7 @@ mod tests {
         fn a_square_system_is_solved_exactly(seed in any::<u64>(), d in 1usize..12) {
             let (rows, w) = system(seed, (3 * d, d, 2), 0.0);
             let solver = Sampled { equations: 1.0, choose: true };
-            let solution = solver.solve(StageEquations::Rows { rows: rows.view(), unknowns: d }, 0).expect("solvable");
+            let solution = solver.solve(all(&rows, d), 0).expect("solvable");
             prop_assert_eq!(solution.rows, d);
             prop_assume!(solution.condition < 1e3);
             for (a, b) in solution.weights.iter().zip(&w) {
@@ -180,7 +189,7 @@ mod tests {
             // Only the first `rank` columns of T are not zero: the least norm leaves the other weights at zero.
             rows.slice_mut(s![.., rank..d]).fill(0.0);
             for solver in solvers() {
-                let solution = solver.solve(StageEquations::Rows { rows: rows.view(), unknowns: d }, 0).expect("never fails");
+                let solution = solver.solve(all(&rows, d), 0).expect("never fails");
                 prop_assert_eq!(solution.rank, rank);
                 prop_assert!(solution.weights.slice(s![rank.., ..]).iter().all(|v| v.abs() < 1e-5));
                 prop_assert!(solution.weights.iter().all(|v| v.is_finite()));
@@ -194,17 +203,14 @@ mod tests {
         let moment = Array2::zeros((2, 1));
         let gram = Array2::eye(2);
         for solver in solvers() {
-            let bad = StageEquations::Rows {
-                rows: rows.view(),
-                unknowns: 2,
-            };
             assert!(matches!(
-                solver.solve(bad, 1),
+                solver.solve(all(&rows, 2), 1),
                 Err(SolveError::NotFinite { stage: 1, .. })
             ));
             let form = StageEquations::Sums {
                 gram: gram.view(),
                 moment: moment.view(),
+                count: 4,
             };
             assert_eq!(
                 solver.solve(form, 1).err(),

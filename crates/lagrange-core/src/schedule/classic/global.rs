@@ -1,7 +1,8 @@
 //! What the coordinator does with a stage's equations: solve for the weights themselves.
 
-use super::SolverKind;
+use super::{SolverKind, SweepParams};
 use crate::equations::{EquationLayout, unpack_triangle};
+use crate::network::Network;
 use crate::solver::{
     Gram, PseudoInverse, Sampled, Solution, SolveError, StageEquations, WeightSolver, check_finite,
     gram_norm,
@@ -13,13 +14,17 @@ use ndarray::{Array2, ArrayView2};
 #[derive(Debug)]
 pub struct FullUpdate {
     solver: Box<dyn WeightSolver>,
+    kind: SolverKind,
     ridge: f32,
+    /// Toeplitz rows of each stage in a step.
+    rows: Vec<usize>,
 }
 
 /// How one stage's weights were found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StageSolve {
-    /// Equations per output that were solved.
+    /// Equations per output that the weights were fitted to: those drawn and chosen, or every row of the
+    /// step.
     pub rows: usize,
     /// Rank of the system.
     pub rank: usize,
@@ -37,16 +42,22 @@ pub struct StageSolve {
 type NormalEquations = (Array2<f32>, Array2<f32>);
 
 impl FullUpdate {
-    /// For `solver`, with `equations` equations per unknown (chosen among those drawn if `choose`) or `ridge`.
+    /// For the solver of `params` and steps over `batch` samples, with `ridge` where normal equations are
+    /// solved.
     #[must_use]
-    pub fn new(solver: SolverKind, equations: f32, choose: bool, ridge: f32) -> Self {
+    pub fn new(network: &Network, params: &SweepParams, batch: usize, ridge: f32) -> Self {
         Self {
-            solver: match solver {
+            solver: match params.solver {
                 SolverKind::Gram => Box::new(Gram { ridge }),
-                SolverKind::Sampled => Box::new(Sampled { equations, choose }),
+                SolverKind::Sampled => Box::new(Sampled {
+                    equations: params.equations,
+                    choose: params.screen,
+                }),
                 SolverKind::PseudoInverse => Box::new(PseudoInverse),
             },
+            kind: params.solver,
             ridge,
+            rows: network.stages().iter().map(|s| batch * s.rows()).collect(),
         }
     }
 
@@ -67,23 +78,35 @@ impl FullUpdate {
         let full = self.normal_equations(index, layout, sums, &current)?;
         let (solution, norms) = match &full {
             Some((gram, moment)) if rows.is_empty() => {
+                let count = self.rows[index];
                 let equations = StageEquations::Sums {
                     gram: gram.view(),
                     moment: moment.view(),
+                    count,
                 };
                 let solution = self.solver.solve(equations, index)?;
                 let step = &solution.weights - &current;
-                let scale = root_of_rows(gram);
+                let scale = (count as f64).sqrt();
                 let norm = |w: ArrayView2<'_, f32>| f64::from(gram_norm(gram, w)) / scale;
                 let norms = (norm(current.view()), norm(step.view()));
                 (solution, norms)
             }
             _ => {
-                let equations = StageEquations::Rows { rows, unknowns };
+                // Triangles stand for every row, and |R W| = |T W|.
+                let count = match self.kind {
+                    SolverKind::Sampled => rows.nrows(),
+                    SolverKind::Gram | SolverKind::PseudoInverse => self.rows[index],
+                };
+                let equations = StageEquations::Rows {
+                    rows,
+                    unknowns,
+                    count,
+                };
                 let solution = self.solver.solve(equations, index)?;
                 let step = &solution.weights - &current;
                 let left = rows.slice(ndarray::s![.., ..unknowns]);
-                let norms = (output_norm(left, &current), output_norm(left, &step));
+                let norm = |weights| output_norm(left, weights, count);
+                let norms = (norm(&current), norm(&step));
                 (solution, norms)
             }
         };
@@ -132,6 +155,7 @@ impl FullUpdate {
         let equations = StageEquations::Sums {
             gram: gram.view(),
             moment: moment.view(),
+            count: self.rows[index],
         };
         let full = Gram { ridge: self.ridge }.solve(equations, index)?;
         let norm = |w: &Array2<f32>| w.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -139,14 +163,9 @@ impl FullUpdate {
     }
 }
 
-/// Root of the number of rows behind a Gram matrix: its last diagonal entry counts the ones behind every patch.
-fn root_of_rows(gram: &Array2<f32>) -> f64 {
-    let last = gram.nrows() - 1;
-    f64::from(gram[[last, last]]).max(1.0).sqrt()
-}
-
-fn output_norm(rows: ArrayView2<'_, f32>, weights: &Array2<f32>) -> f64 {
+/// Root mean square of T W over the `count` rows that `rows` stand for.
+fn output_norm(rows: ArrayView2<'_, f32>, weights: &Array2<f32>, count: usize) -> f64 {
     let outputs = rows.dot(weights);
     let square: f64 = outputs.iter().map(|&v| f64::from(v).powi(2)).sum();
-    (square / rows.nrows().max(1) as f64).sqrt()
+    (square / count.max(1) as f64).sqrt()
 }

@@ -49,6 +49,8 @@ pub fn failure(arguments: &[&str], code: i32) -> String {
     stderr
 }
 
-fn text(bytes: &[u8]) -> String {
+/// What a process wrote.
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

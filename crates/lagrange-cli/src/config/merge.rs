@@ -280,7 +280,7 @@ mod tests {
         assert!(message("[schedule]\nepochs = \"many\"").contains("schedule.epochs"));
         assert!(message("[schedule]\nloss = \"cubic\"").contains("cubic"));
         assert!(message("task = \"prime\"").contains("prime"));
-        assert!(message("[schedule").contains("schedule"));
+        assert!(message("[schedule").contains("line 1"));
         let args = RunArgs {
             set: vec!["trust".to_owned()],
             ..RunArgs::default()

@@ -1,6 +1,6 @@
 //! The MNIST that this build carries.
 
-use crate::dataset::{TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS};
+use crate::files::Role;
 use crate::{DataError, read_labels};
 
 /// Side of its images.
@@ -13,22 +13,22 @@ pub(crate) const SHA256: [u8; 32] = [
 ];
 
 /// The bytes of one of its four files, gzip-compressed IDX.
-pub(crate) fn file(name: &str) -> &'static [u8] {
-    match name {
-        TRAIN_IMAGES => include_bytes!("../data/train-images-idx3-ubyte.gz"),
-        TRAIN_LABELS => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
-        TEST_IMAGES => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
-        _ => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
+pub(crate) fn file(role: Role) -> &'static [u8] {
+    match role {
+        Role::TrainImages => include_bytes!("../data/train-images-idx3-ubyte.gz"),
+        Role::TrainLabels => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
+        Role::TestImages => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
+        Role::TestLabels => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
     }
 }
 
 /// Labels of the training and of the test set.
 pub(crate) fn labels() -> Result<[Vec<u8>; 2], DataError> {
-    let read = |name: &'static str| {
-        read_labels(file(name)).map_err(|cause| DataError::Malformed {
-            name: format!("embedded {name}"),
+    let read = |role: Role| {
+        read_labels(file(role)).map_err(|cause| DataError::Malformed {
+            name: format!("embedded {}", role.mnist_name()),
             cause,
         })
     };
-    Ok([read(TRAIN_LABELS)?, read(TEST_LABELS)?])
+    Ok([read(Role::TrainLabels)?, read(Role::TestLabels)?])
 }

@@ -3,7 +3,7 @@
 
 mod binary;
 
-use binary::{failure, lagrange, last_json};
+use binary::{failure, json, lagrange, last_json};
 use lagrange_data::Dataset;
 use lagrange_tests::{bars, write_idx};
 use std::ffi::OsStr;
@@ -120,6 +120,23 @@ fn every_layout_trains_to_the_same_weights() {
 }
 
 #[test]
+fn a_model_has_the_figures_of_its_training_set_and_is_evaluated_with_them() {
+    let place = Place::new(&bars(64, 16));
+    let result = place.result(&place.at("plain"), "run");
+    let pixels = bars(64, 16).train.images.pixels;
+    let count = pixels.len() as f64;
+    let mean = pixels.iter().map(|&p| f64::from(p)).sum::<f64>() / count / 255.0;
+    let entry = format!("\"mean\":\"{}\"", (mean * 1e4).round() / 1e4);
+    let model = fs::read(place.at("run/model.safetensors")).expect("a model");
+    let header = String::from_utf8_lossy(&model);
+    assert!(header.contains(&entry), "{entry} in {header}");
+    assert_ne!(entry, "\"mean\":\"0.1307\"");
+    let (run, data) = (place.text("run"), place.text("plain"));
+    let evaluated = json(&["evaluate", &run, "--data-dir", &data, "--json"]);
+    assert_eq!(evaluated["test_accuracy"], result["test_accuracy"]);
+}
+
+#[test]
 fn labels_above_nine_are_odd_or_even_but_no_digits() {
     let mut letters = bars(64, 16);
     for label in letters
@@ -209,4 +226,10 @@ fn what_is_no_idx_file_is_called_by_its_name() {
         let file = format!("{}: wrong magic number", NAMES[0]);
         refused(&place.at("plain"), &[&file, what]);
     }
+    let mut blank = bars(8, 4);
+    blank.train.images.pixels.fill(255);
+    let place = Place::new(&blank);
+    let data = place.text("plain");
+    let stderr = failure(&["train", "--data-dir", &data], 1);
+    assert!(stderr.contains("nothing to learn"), "{stderr}");
 }

@@ -9,7 +9,7 @@ use lagrange_coordinator::{
     Identity, Observed, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
     connections_of, hexadecimal, serve,
 };
-use lagrange_data::{Dataset, Outline, Partition};
+use lagrange_data::{Dataset, Normalisation, Outline, Partition};
 use lagrange_protocol::RunSpec;
 use lagrange_worker::{DataSource, Executor, Tcp, Threads, WorkerOptions};
 use std::future::Future;
@@ -53,7 +53,7 @@ impl Coordinator {
     pub fn prepare(config: Config, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
         config.task.check_labels("training", &dataset.train)?;
         config.task.check_labels("test", &dataset.test)?;
-        let run = config.plan(dataset.side, dataset.train.len())?;
+        let run = config.plan(dataset)?;
         let partition = partition(&run.spec, dataset)?;
         let plan = Plan::new(run, partition)?;
         let identity = Identity {
@@ -94,7 +94,7 @@ impl Coordinator {
         check_identity(&snapshot, &config, dataset)
             .with_context(|| format!("{}: cannot be resumed", path.display()))?;
         folder.keep_metrics(Some(&snapshot.facts))?;
-        let run = config.plan(dataset.side, dataset.train.len())?;
+        let run = config.plan(dataset)?;
         let partition = partition(&run.spec, dataset)?;
         let training = Training::resume(&snapshot, run, partition, options.rules)
             .with_context(|| path.display().to_string())?;
@@ -151,14 +151,16 @@ impl Coordinator {
             observer,
             own_threads: true,
         };
+        let normalisation = self.training.spec().normalisation;
         let begin = Instant::now();
         let incoming = connections_of(listener);
         let ended = serve(incoming, self.training, options, interrupt).await;
         let seconds = begin.elapsed().as_secs_f64();
         let folder = recorder.await?;
         let (served, audience) = ended?;
+        let model = model(&self.config, normalisation, &served);
         let workers = self.options.rules.workers;
-        let result = finish(&self.config, &served, folder, workers, seconds)?;
+        let result = finish(&self.config, &served, &model, folder, workers, seconds)?;
         if let Err(error) = audience.dismiss("the run is complete").await {
             tracing::warn!(%error, "the result is written, but workers could not be told");
         }
@@ -209,20 +211,25 @@ fn record(folder: &mut RunFolder, progress: &mut Progress, reports: &Receiver<Ob
     }
 }
 
+fn model(config: &Config, normalisation: Normalisation, served: &Served) -> Model {
+    Model {
+        task: config.task,
+        spec: config.network.clone(),
+        network: served.outcome.network.clone(),
+        weights: served.outcome.weights.clone(),
+        normalisation,
+    }
+}
+
 fn finish(
     config: &Config,
     served: &Served,
+    model: &Model,
     folder: RunFolder,
     workers: usize,
     seconds: f64,
 ) -> Result<RunResult> {
     let outcome = &served.outcome;
-    let model = Model {
-        task: config.task,
-        spec: config.network.clone(),
-        network: outcome.network.clone(),
-        weights: outcome.weights.clone(),
-    };
     let result = RunResult {
         workers,
         seconds,
@@ -231,7 +238,7 @@ fn finish(
         bytes_from_workers: served.bytes_received,
         ..RunResult::new(config, outcome, folder.path())
     };
-    folder.finish(&model, &result)?;
+    folder.finish(model, &result)?;
     Ok(result)
 }
 
@@ -257,7 +264,7 @@ pub async fn run_in_process(
     interrupt: impl Future<Output = ()> + Send + 'static,
 ) -> Result<RunResult> {
     let count = options.rules.workers;
-    let coordinator = Coordinator::prepare(config, &Outline::of(&dataset), options)?;
+    let coordinator = Coordinator::prepare(config, &Outline::of(&dataset)?, options)?;
     let (listener, address) = Coordinator::listen(listen).await?;
     let mut workers = JoinSet::new();
     for index in 0..count {

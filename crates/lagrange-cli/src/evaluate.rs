@@ -4,7 +4,7 @@ use crate::args::EvaluateArgs;
 use crate::model::Model;
 use anyhow::{Result, bail};
 use lagrange_core::forward::Forward;
-use lagrange_data::{Dataset, Task, normalise};
+use lagrange_data::{Dataset, Normaliser, Task};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -66,12 +66,13 @@ fn confusion(model: &Model, dataset: &Dataset) -> Vec<Vec<u64>> {
     let mut confusion = vec![vec![0; classes]; classes];
     let mut forward = Forward::new(&model.network, BLOCK);
     forward.load(&model.weights);
+    let normaliser = Normaliser::new(model.normalisation);
     let image = model.network.input().len();
     let mut inputs = vec![0.0; BLOCK * image];
     let images = dataset.test.images.pixels.chunks(BLOCK * image);
     for (pixels, labels) in images.zip(dataset.test.labels.chunks(BLOCK)) {
         let inputs = &mut inputs[..pixels.len()];
-        normalise(pixels, inputs);
+        normaliser.apply(pixels, inputs);
         forward.run(inputs);
         for (outputs, &label) in forward
             .outputs()

@@ -1,7 +1,7 @@
 //! Why a dataset cannot be used.
 
 use crate::files::Holdings;
-use crate::{FileKind, IdxError};
+use crate::{FileKind, IdxError, NoContrast};
 use std::path::{Path, PathBuf};
 
 /// Why a dataset cannot be used.
@@ -103,6 +103,9 @@ pub enum DataError {
         /// Width in pixels.
         width: usize,
     },
+    /// Images that cannot be told apart.
+    #[error(transparent)]
+    NoContrast(#[from] NoContrast),
     /// This build carries no data of its own.
     #[error("this build has no embedded MNIST: pass --data-dir with the four IDX files")]
     NothingEmbedded,

@@ -44,7 +44,7 @@ pub use error::DataError;
 pub use file_kind::FileKind;
 pub use files::Holdings;
 pub use idx::{IdxError, Images, read_images, read_labels};
-pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
+pub use normalise::{NoContrast, Normalisation, Normaliser};
 pub use order::{BatchOrder, Positions};
 pub use outline::Outline;
 pub use shard::{Partition, PartitionError, ShardData, Split};

@@ -69,6 +69,7 @@ fn models() -> Vec<Vec<u8>> {
             spec: spec.network.clone(),
             weights: he(&network, 1),
             network,
+            normalisation: spec.normalisation,
         };
         model.to_bytes().expect("written")
     });

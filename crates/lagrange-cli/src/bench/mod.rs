@@ -7,7 +7,7 @@ use crate::args::BenchArgs;
 use crate::config::{Config, ScheduleKind};
 use anyhow::{Result, bail};
 use lagrange_core::blas;
-use lagrange_data::Dataset;
+use lagrange_data::Outline;
 use serde::Serialize;
 
 /// What was measured.
@@ -66,9 +66,7 @@ pub async fn run(args: &BenchArgs) -> Result<Measured> {
     if config.schedule.kind != ScheduleKind::Streaming {
         bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
     }
-    let dataset = Dataset::load(args.run.data_dir.as_deref())?;
-    let plan = config.plan(dataset.side(), dataset.train.labels.len())?;
-    drop(dataset);
+    let plan = config.plan(&Outline::load(args.run.data_dir.as_deref())?)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];
     Ok(Measured {

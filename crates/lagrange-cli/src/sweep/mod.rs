@@ -16,7 +16,7 @@ use crate::interrupt::Interrupted;
 use crate::statistics::commonest_share;
 use anyhow::{Context as _, Result, bail};
 use cell::Run;
-use lagrange_data::Dataset;
+use lagrange_data::Outline;
 use std::ffi::OsString;
 
 /// Runs the command; `interrupt` resolves when the user asks to stop.
@@ -30,8 +30,8 @@ pub async fn run(args: &SweepArgs, interrupt: impl Future<Output = ()>) -> Resul
         );
     }
     let settings = settings(&args.grid)?;
-    let dataset = Dataset::load(args.run.data_dir.as_deref())?;
-    let images = dataset.train.labels.len();
+    let dataset = Outline::load(args.run.data_dir.as_deref())?;
+    let images = dataset.train.len();
     // Every configuration is checked before the first run.
     let mut runs = Vec::new();
     for setting in &settings {
@@ -42,7 +42,7 @@ pub async fn run(args: &SweepArgs, interrupt: impl Future<Output = ()>) -> Resul
                     "a sweep selects settings on held-out images, never on the test set: pass --validation N, for example 10000"
                 );
             }
-            config.plan(dataset.side(), images)?;
+            config.plan(&dataset)?;
             runs.push(Run {
                 folder: args.out.join(&setting.name).join(format!("seed-{seed}")),
                 config,
@@ -50,7 +50,7 @@ pub async fn run(args: &SweepArgs, interrupt: impl Future<Output = ()>) -> Resul
         }
     }
     let first = &runs[0].config;
-    let held_out = &dataset.train.labels[images.saturating_sub(first.validation)..];
+    let held_out = &dataset.train[images.saturating_sub(first.validation)..];
     let commonest = commonest_share(held_out.iter().map(|&label| first.task.class_of(label)));
     drop(dataset);
     let flags = flags(args);

@@ -73,7 +73,9 @@ async fn the_coordinator_refuses_strangers() {
     })
     .await;
     assert!(
-        version.contains("protocol version 99 where 2 is spoken"),
+        version.contains(&format!(
+            "protocol version 99 where {PROTOCOL_VERSION} is spoken"
+        )),
         "{version}"
     );
     let data = refused(hello([0; 32])).await;
@@ -107,9 +109,7 @@ async fn the_coordinator_refuses_strangers() {
 async fn a_reply_that_nobody_asked_for_ends_the_connection() {
     let (address, dataset) = coordinator().await;
     let architecture = {
-        let run = small_config(4)
-            .plan(lagrange_tests::SIDE, 200)
-            .expect("plan");
+        let run = Prepared::new(&small_config(4), &bars(200, 20)).plan;
         run.spec.resolve().expect("network").describe()
     };
     let ready = Kind::Ready(v1::Ready { architecture });
@@ -166,7 +166,9 @@ async fn a_worker_of_another_version_ends_with_the_coordinators_words() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(
-        stderr.contains("refused by the coordinator: protocol version 2 where 99 is spoken"),
+        stderr.contains(&format!(
+            "refused by the coordinator: protocol version {PROTOCOL_VERSION} where 99 is spoken"
+        )),
         "{stderr}"
     );
 }

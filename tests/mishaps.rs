@@ -15,7 +15,14 @@ use std::process::{Command, Output, Stdio};
 
 /// A run of four steps.
 fn tiny_run(folder: &Path, name: &str) -> Command {
-    let mut command = lagrange(&["train", "--json", "--train-limit", "2048", "--epochs", "0.5"]);
+    let mut command = lagrange(&[
+        "train",
+        "--json",
+        "--train-limit",
+        "2048",
+        "--epochs",
+        "0.5",
+    ]);
     command.arg("--run-dir").arg(folder.join(name));
     command
 }
@@ -35,7 +42,11 @@ fn ended(command: &mut Command, code: i32) -> String {
 
 /// Something that takes no byte.
 fn full() -> Stdio {
-    File::options().write(true).open("/dev/full").expect("there").into()
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("there")
+        .into()
 }
 
 /// A pipe whose reader has gone.
@@ -79,14 +90,24 @@ fn output_that_nobody_takes_costs_nothing() {
 #[test]
 fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
     let folder = tempfile::tempdir().expect("folder");
-    json(&borrowed(&short_run(folder.path(), "run", 1, &[])));
+    let _ = json(&borrowed(&short_run(folder.path(), "run", 1, &[])));
     let run_dir = folder.path().join("run");
     let run_dir = run_dir.to_str().expect("UTF-8");
     let sweep = folder.path().join("sweep");
-    let sweep = ["sweep", "--validation", "1000", "--train-limit", "1000", "--epochs", "0.3", "--seeds", "0..1"]
-        .into_iter()
-        .chain(["--quiet", "--out", sweep.to_str().expect("UTF-8")])
-        .collect::<Vec<_>>();
+    let sweep = [
+        "sweep",
+        "--validation",
+        "1000",
+        "--train-limit",
+        "1000",
+        "--epochs",
+        "0.3",
+        "--seeds",
+        "0..1",
+    ]
+    .into_iter()
+    .chain(["--quiet", "--out", sweep.to_str().expect("UTF-8")])
+    .collect::<Vec<_>>();
     for arguments in [
         &["config", "presets"][..],
         &["config", "show"],
@@ -98,7 +119,10 @@ fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
         let stderr = ended(lagrange(arguments).stdout(without_reader()), 0);
         assert_eq!(stderr, "", "{arguments:?}");
         let stderr = ended(lagrange(arguments).stdout(full()), 1);
-        assert!(stderr.contains("error: stdout: cannot write the result"), "{stderr}");
+        assert!(
+            stderr.contains("error: stdout: cannot write the result"),
+            "{stderr}"
+        );
     }
 }
 
@@ -106,19 +130,32 @@ fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
 fn logs_have_colours_on_terminals_only_and_terminals_without_a_cursor_get_lines() {
     let folder = tempfile::tempdir().expect("folder");
     let stderr = ended(tiny_run(folder.path(), "log").args(["--log", "info"]), 0);
-    assert!(stderr.contains("worker connected") && !stderr.contains('\u{1b}'), "{stderr}");
-    for (name, terminal) in [("dumb", Some("dumb")), ("none", None), ("xterm", Some("xterm"))] {
+    assert!(
+        stderr.contains("worker connected") && !stderr.contains('\u{1b}'),
+        "{stderr}"
+    );
+    for (name, terminal) in [
+        ("dumb", Some("dumb")),
+        ("none", None),
+        ("xterm", Some("xterm")),
+    ] {
         let run = tiny_run(folder.path(), name);
         let words = std::iter::once(run.get_program()).chain(run.get_args());
         let words: Vec<_> = words.map(|word| word.to_str().expect("UTF-8")).collect();
         let mut command = Command::new("script");
-        command.args(["-qec", &words.join(" "), "/dev/null"]).env_remove("TERM");
+        command
+            .args(["-qec", &words.join(" "), "/dev/null"])
+            .env_remove("TERM");
         if let Some(terminal) = terminal {
             command.env("TERM", terminal);
         }
         let shown = text(&output(command.stdin(Stdio::null())).stdout);
         assert!(shown.contains("step 4/4: Test accuracy"), "{name}: {shown}");
-        assert_eq!(shown.contains('\u{1b}'), terminal == Some("xterm"), "{name}: {shown}");
+        assert_eq!(
+            shown.contains('\u{1b}'),
+            terminal == Some("xterm"),
+            "{name}: {shown}"
+        );
     }
 }
 
@@ -164,7 +201,12 @@ fn the_environment_of_others_is_left_alone() {
     assert_same_result("odd environment", &last_json(&output), &baseline);
     assert!(run_dir.join("model.safetensors").exists());
     // A folder of everybody's runs does not keep one of them from being gone on with.
-    let stderr = ended(lagrange(&["train", "--resume"]).arg(&run_dir).env("LAGRANGE_RUN_DIR", "x"), 1);
+    let stderr = ended(
+        lagrange(&["train", "--resume"])
+            .arg(&run_dir)
+            .env("LAGRANGE_RUN_DIR", "x"),
+        1,
+    );
     assert!(stderr.contains("this run is complete"), "{stderr}");
 }
 
@@ -172,16 +214,66 @@ fn the_environment_of_others_is_left_alone() {
 fn a_variable_that_says_nothing_is_named_in_full() {
     let odd = OsStr::from_bytes(b"a\xffb");
     for (name, value, code, parts) in [
-        ("LAGRANGE_SEEED", OsStr::new("1"), 1, &["LAGRANGE_SEEED in the environment", "LAGRANGE_SEED?"][..]),
-        ("LAGRANGE_THREAD", OsStr::new("1"), 1, &["did you mean LAGRANGE_THREADS?"]),
-        ("LAGRANGE_HOME", OsStr::new("/x"), 1, &["LAGRANGE_HOME in the environment: unknown key; unset it"]),
-        ("LAGRANGE_SEED", odd, 1, &["LAGRANGE_SEED in the environment", "not UTF-8"]),
-        ("LAGRANGE_SEED", OsStr::new("abc"), 1, &["seed (LAGRANGE_SEED in the environment)", "u64"]),
-        ("LAGRANGE_TASK", OsStr::new("Digits"), 1, &["LAGRANGE_TASK", "`odd-even` or `digits`"]),
-        ("LAGRANGE_THREADS", OsStr::new("abc"), 2, &["--threads", "LAGRANGE_THREADS in the environment"]),
-        ("LAGRANGE_INSECURE", OsStr::new("perhaps"), 2, &["LAGRANGE_INSECURE in the environment"]),
-        ("LAGRANGE_LOG", OsStr::new("verbose"), 2, &["`verbose` is no level", "LAGRANGE_LOG"]),
-        ("LAGRANGE_LOG", OsStr::new("a=b=c"), 2, &["MODULE=LEVEL", "LAGRANGE_LOG"]),
+        (
+            "LAGRANGE_SEEED",
+            OsStr::new("1"),
+            1,
+            &["LAGRANGE_SEEED in the environment", "LAGRANGE_SEED?"][..],
+        ),
+        (
+            "LAGRANGE_THREAD",
+            OsStr::new("1"),
+            1,
+            &["did you mean LAGRANGE_THREADS?"],
+        ),
+        (
+            "LAGRANGE_HOME",
+            OsStr::new("/x"),
+            1,
+            &["LAGRANGE_HOME in the environment: unknown key; unset it"],
+        ),
+        (
+            "LAGRANGE_SEED",
+            odd,
+            1,
+            &["LAGRANGE_SEED in the environment", "not UTF-8"],
+        ),
+        (
+            "LAGRANGE_SEED",
+            OsStr::new("abc"),
+            1,
+            &["seed (LAGRANGE_SEED in the environment)", "u64"],
+        ),
+        (
+            "LAGRANGE_TASK",
+            OsStr::new("Digits"),
+            1,
+            &["LAGRANGE_TASK", "`odd-even` or `digits`"],
+        ),
+        (
+            "LAGRANGE_THREADS",
+            OsStr::new("abc"),
+            2,
+            &["--threads", "LAGRANGE_THREADS in the environment"],
+        ),
+        (
+            "LAGRANGE_INSECURE",
+            OsStr::new("perhaps"),
+            2,
+            &["LAGRANGE_INSECURE in the environment"],
+        ),
+        (
+            "LAGRANGE_LOG",
+            OsStr::new("verbose"),
+            2,
+            &["`verbose` is no level", "LAGRANGE_LOG"],
+        ),
+        (
+            "LAGRANGE_LOG",
+            OsStr::new("a=b=c"),
+            2,
+            &["MODULE=LEVEL", "LAGRANGE_LOG"],
+        ),
     ] {
         let stderr = ended(lagrange(&["train"]).env(name, value), code);
         for part in parts {
@@ -198,11 +290,20 @@ fn configuration_files_are_named_with_the_place_of_what_is_wrong() {
     let file = folder.path().join("run.toml");
     let wrong = |bytes: &[u8]| {
         std::fs::write(&file, bytes).expect("written");
-        failure(&["config", "show", "--config", file.to_str().expect("UTF-8")], 1)
+        failure(
+            &["config", "show", "--config", file.to_str().expect("UTF-8")],
+            1,
+        )
     };
     for (bytes, parts) in [
-        (&b"seed = 1\n[schedule]\nepoch = 3\n"[..], &["run.toml: line 3", "unknown field `epoch`"][..]),
-        (b"seed = 1\n[schedule]\nloss = \"cubic\"\n", &["line 3: schedule.loss", "`squared-hinge`"]),
+        (
+            &b"seed = 1\n[schedule]\nepoch = 3\n"[..],
+            &["run.toml: line 3", "unknown field `epoch`"][..],
+        ),
+        (
+            b"seed = 1\n[schedule]\nloss = \"cubic\"\n",
+            &["line 3: schedule.loss", "`squared-hinge`"],
+        ),
         (b"seed = \n", &["run.toml: line 1"]),
         (b"seed = \"\xff\"", &["not UTF-8"]),
         (b"\xff\xfes\0e\0e\0d\0", &["UTF-16 text; save it as UTF-8"]),
@@ -217,7 +318,10 @@ fn configuration_files_are_named_with_the_place_of_what_is_wrong() {
     assert!(stderr.contains("/dev/zero: more than"), "{stderr}");
     std::fs::write(&file, "\u{feff}seed = 7\n").expect("written");
     let shown = output(lagrange(&["config", "show", "--config"]).arg(&file));
-    assert!(text(&shown.stdout).contains("seed = 7"), "a byte order mark does no harm");
+    assert!(
+        text(&shown.stdout).contains("seed = 7"),
+        "a byte order mark does no harm"
+    );
 }
 
 #[test]
@@ -233,11 +337,20 @@ fn files_have_the_mode_of_the_umask_and_secrets_that_of_secrets() {
         };
         ended(&mut under(&tiny_run(folder.path(), umask)), 0);
         let run_dir = folder.path().join(umask);
-        for name in ["config.toml", "metrics.jsonl", "model.safetensors", "result.json"] {
+        for name in [
+            "config.toml",
+            "metrics.jsonl",
+            "model.safetensors",
+            "result.json",
+        ] {
             assert_eq!(mode(run_dir.join(name)), expected, "{umask}: {name}");
         }
         let checkpoints = binary::run_files::checkpoints(&run_dir);
-        assert_eq!(mode(checkpoints[0].0.clone()), expected, "{umask}: checkpoint");
+        assert_eq!(
+            mode(checkpoints[0].0.clone()),
+            expected,
+            "{umask}: checkpoint"
+        );
         let certs = folder.path().join(format!("certs-{umask}"));
         ended(&mut under(lagrange(&["certs"]).arg(&certs)), 0);
         for name in ["ca.pem", "coordinator.pem", "worker.pem"] {
@@ -255,11 +368,19 @@ fn runs_that_begin_together_get_folders_of_their_own() {
     let start = || {
         let mut command = lagrange(&["train", "--json", "--workers", "1", "--quiet"]);
         command.args(["--train-limit", "2048", "--epochs", "0.5"]);
-        command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().expect("starts")
+        command
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts")
     };
     let runs: Vec<_> = (0..4).map(|_| start()).collect();
-    let ended = runs.into_iter().map(|run| run.wait_with_output().expect("ends"));
-    let mut folders: Vec<_> = ended.map(|output| last_json(&output)["run_dir"].to_string()).collect();
+    let ended = runs
+        .into_iter()
+        .map(|run| run.wait_with_output().expect("ends"));
+    let mut folders: Vec<_> = ended
+        .map(|output| last_json(&output)["run_dir"].to_string())
+        .collect();
     folders.sort_unstable();
     folders.dedup();
     assert_eq!(folders.len(), 4, "{folders:?}");
@@ -276,7 +397,10 @@ fn a_place_for_runs_that_is_none_is_named() {
         let place = place.to_str().expect("UTF-8");
         for arguments in [["train", "--run-dir", place], ["compare", "--out", place]] {
             let stderr = failure(&arguments, 1);
-            assert!(stderr.contains("that is no folder; choose another"), "{stderr}");
+            assert!(
+                stderr.contains("that is no folder; choose another"),
+                "{stderr}"
+            );
         }
     }
 }
@@ -284,10 +408,24 @@ fn a_place_for_runs_that_is_none_is_named() {
 #[test]
 fn fewer_workers_than_the_minimum_are_wrong_usage_and_the_coordinator_counts_right() {
     let stderr = failure(&["train", "--workers", "2", "--min-workers", "5"], 2);
-    assert!(stderr.contains("--min-workers 5: only 2 workers are started"), "{stderr}");
+    assert!(
+        stderr.contains("--min-workers 5: only 2 workers are started"),
+        "{stderr}"
+    );
     let stderr = failure(
-        &["coordinator", "--listen", "127.0.0.1:0", "--min-workers", "3", "--join-timeout", "0.2"],
+        &[
+            "coordinator",
+            "--listen",
+            "127.0.0.1:0",
+            "--min-workers",
+            "3",
+            "--join-timeout",
+            "0.2",
+        ],
         1,
     );
-    assert!(stderr.contains("waiting for 3 workers") && stderr.contains("0 of 3"), "{stderr}");
+    assert!(
+        stderr.contains("waiting for 3 workers") && stderr.contains("0 of 3"),
+        "{stderr}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{CheckpointError, Identity, Plan, Rules, RunPlan, Snapshot, Training};
-use lagrange_data::{Dataset, Partition};
+use lagrange_data::{Dataset, Outline, Partition};
 
 /// What every run of these tests is called.
 pub const RUN: &str = "simulated";
@@ -23,8 +23,8 @@ impl Prepared {
     /// If they do not fit together.
     #[must_use]
     pub fn new(config: &Config, dataset: &Dataset) -> Self {
-        let plan = config.plan(dataset.side(), dataset.train.labels.len());
-        let plan = plan.expect("configuration");
+        let outline = Outline::of(dataset).expect("contrast");
+        let plan = config.plan(&outline).expect("configuration");
         let spec = &plan.spec;
         let partition =
             Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("cut");

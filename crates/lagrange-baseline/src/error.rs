@@ -1,7 +1,7 @@
 //! Why a baseline cannot be had.
 
 use lagrange_core::network::{Activation, NetworkError};
-use lagrange_data::{PartitionError, TaskError};
+use lagrange_data::{NoContrast, PartitionError, TaskError};
 
 /// Why a baseline cannot be had.
 ///
@@ -32,6 +32,9 @@ pub enum BaselineError {
     /// The task has no output for a label.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// The training images cannot be told apart.
+    #[error(transparent)]
+    NoContrast(#[from] NoContrast),
     /// The specification is no network.
     #[error(transparent)]
     Network(#[from] NetworkError),

@@ -2,14 +2,14 @@
 
 use crate::BaselineError;
 use lagrange_core::network::{Network, NetworkSpec, Shape};
-use lagrange_data::{Dataset, Partition, ShardData, Split, Task, normalise};
+use lagrange_data::{Dataset, Normalisation, Normaliser, Partition, ShardData, Split, Task};
 use ndarray::Array2;
 use serde::Serialize;
 
 /// Normalised images and their labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
-    /// `[n, H * W]`, normalised by [`lagrange_data::normalise`].
+    /// `[n, H * W]`, with the training set's [`Normalisation`].
     pub images: Array2<f32>,
     /// One label per image.
     pub labels: Vec<u8>,
@@ -28,16 +28,15 @@ impl Samples {
         self.labels.is_empty()
     }
 
-    fn gather(dataset: &Dataset, partition: &Partition, split: Split) -> Self {
-        let shard = ShardData::gather(dataset, partition, split, 0);
-        let pixels = dataset.side() * dataset.side();
+    fn gather(shard: &ShardData, normaliser: &Normaliser, side: usize) -> Self {
+        let pixels = side * side;
         let mut images = Array2::zeros((shard.len(), pixels));
         let mut labels = Vec::with_capacity(shard.len());
         for (position, mut image) in images.rows_mut().into_iter().enumerate() {
             let inputs = image
                 .as_slice_mut()
                 .unwrap_or_else(|| unreachable!("rows of a new matrix are contiguous"));
-            normalise(shard.image(position), inputs);
+            normaliser.apply(shard.image(position), inputs);
             labels.push(shard.label(position));
         }
         Self { images, labels }
@@ -65,7 +64,7 @@ impl Problem {
     ///
     /// # Errors
     /// [`BaselineError::Partition`] if nothing is left to fit to, [`BaselineError::Task`] if the task has no output for a
-    /// label, [`BaselineError::NoTestImages`].
+    /// label, [`BaselineError::NoContrast`], [`BaselineError::NoTestImages`].
     pub fn new(
         dataset: &Dataset,
         task: Task,
@@ -75,7 +74,11 @@ impl Problem {
         task.check_labels("training", &dataset.train.labels)?;
         task.check_labels("test", &dataset.test.labels)?;
         let partition = Partition::new(dataset, 1, validation, train_limit)?;
-        let gather = |split| Samples::gather(dataset, &partition, split);
+        let normaliser = Normaliser::new(Normalisation::of(&dataset.train.images)?);
+        let gather = |split| {
+            let shard = ShardData::gather(dataset, &partition, split, 0);
+            Samples::gather(&shard, &normaliser, dataset.side())
+        };
         let test = gather(Split::Test);
         if test.is_empty() {
             return Err(BaselineError::NoTestImages);
@@ -159,8 +162,10 @@ mod tests {
         assert_eq!(problem.train.labels, [0, 1, 2, 3]);
         assert_eq!(problem.validation.labels, [7, 8]);
         assert_eq!(problem.test.labels, [0, 1, 2]);
+        // Of all nine training images, whatever part of them is fitted to: 0 to 8, with mean 4 and variance 20 / 3.
+        let normalisation = Normalisation::new(0.0157, 0.0101).expect("sound");
         let mut seven = [0.0; 4];
-        normalise(&[7; 4], &mut seven);
+        Normaliser::new(normalisation).apply(&[7; 4], &mut seven);
         assert_eq!(problem.validation.images.row(0).to_vec(), seven);
     }
 
@@ -174,6 +179,10 @@ mod tests {
         assert!(matches!(
             cut(dataset(5, 3), Task::OddEven, 5),
             Err(BaselineError::Partition(PartitionError::NothingLeft { .. }))
+        ));
+        assert!(matches!(
+            cut(dataset(1, 1), Task::OddEven, 0),
+            Err(BaselineError::NoContrast(_))
         ));
         assert!(matches!(
             cut(dataset(5, 0), Task::OddEven, 1),

@@ -11,7 +11,7 @@ use lagrange_coordinator::{
     Identity, Observed, Plan, Rules, Security, ServeError, ServeOptions, Served, Snapshot, Stop,
     Training, connections_of, hexadecimal, serve,
 };
-use lagrange_data::{Dataset, Outline, Partition, Split};
+use lagrange_data::{Dataset, Normalisation, Outline, Partition, Split};
 use lagrange_protocol::RunSpec;
 use lagrange_worker::{DataSource, Executor, Tcp, Threads, WorkerOptions};
 use std::future::Future;
@@ -57,7 +57,7 @@ impl Coordinator {
     pub fn prepare(config: Config, dataset: &Outline, options: CoordinatorOptions) -> Result<Self> {
         config.task.check_labels("training", &dataset.train)?;
         config.task.check_labels("test", &dataset.test)?;
-        let run = config.plan(dataset.side, dataset.train.len())?;
+        let run = config.plan(dataset)?;
         let partition = partition(&run.spec, dataset)?;
         let plan = Plan::new(run, partition)?;
         let identity = Identity {
@@ -105,7 +105,7 @@ impl Coordinator {
         }
         check_identity(&snapshot, &config, dataset)
             .with_context(|| format!("{}: cannot be resumed", path.display()))?;
-        let run = config.plan(dataset.side, dataset.train.len())?;
+        let run = config.plan(dataset)?;
         let partition = partition(&run.spec, dataset)?;
         let training = Training::resume(&snapshot, run, partition, options.rules)
             .with_context(|| path.display().to_string())?;
@@ -170,6 +170,7 @@ impl Coordinator {
             observer,
             own_threads: true,
         };
+        let normalisation = self.training.spec().normalisation;
         let begin = Instant::now();
         let incoming = connections_of(listener);
         let ended = serve(incoming, self.training, options, stop).await;
@@ -186,7 +187,15 @@ impl Coordinator {
                 return Err(Unfinished { source, folder }.into());
             }
         };
-        let result = finish(&self.config, &self.options, &served, folder, seconds);
+        let model = model(&self.config, normalisation, &served);
+        let result = finish(
+            &self.config,
+            &self.options,
+            &served,
+            &model,
+            folder,
+            seconds,
+        );
         let message = match &result {
             Ok(_) => "the run is complete",
             Err(_) => "the run is over, but cannot be saved",
@@ -291,20 +300,25 @@ fn record(folder: &mut RunFolder, progress: &mut Progress, reports: &Receiver<Ob
     }
 }
 
+fn model(config: &Config, normalisation: Normalisation, served: &Served) -> Model {
+    Model {
+        task: config.task,
+        spec: config.network.clone(),
+        network: served.outcome.network.clone(),
+        weights: served.outcome.weights.clone(),
+        normalisation,
+    }
+}
+
 fn finish(
     config: &Config,
     options: &CoordinatorOptions,
     served: &Served,
+    model: &Model,
     folder: RunFolder,
     seconds: f64,
 ) -> Result<RunResult> {
     let outcome = &served.outcome;
-    let model = Model {
-        task: config.task,
-        spec: config.network.clone(),
-        network: outcome.network.clone(),
-        weights: outcome.weights.clone(),
-    };
     let mut result = RunResult {
         workers: options.rules.workers,
         seconds,
@@ -314,11 +328,11 @@ fn finish(
         ..RunResult::new(config, outcome, folder.path())
     };
     if result.test_accuracy.is_none()
-        && let Err(error) = evaluate_here(&mut result, &model, config.validation, options)
+        && let Err(error) = evaluate_here(&mut result, model, config.validation, options)
     {
         result.not_evaluated = Some(format!("{error:#}"));
     }
-    folder.finish(&model, result)
+    folder.finish(model, result)
 }
 
 /// Evaluates a run that was interrupted when no worker was left to do it.
@@ -362,7 +376,7 @@ pub async fn run_in_process(
     stop: impl Future<Output = Stop> + Send + 'static,
 ) -> Result<RunResult> {
     let count = options.rules.workers;
-    let coordinator = Coordinator::prepare(config, &Outline::of(&dataset), options)?;
+    let coordinator = Coordinator::prepare(config, &Outline::of(&dataset)?, options)?;
     let (listener, address) = Coordinator::listen(listen).await?;
     let mut workers = JoinSet::new();
     for index in 0..count {

@@ -6,7 +6,7 @@ use crate::output::{print as print_text, print_json};
 use crate::run_folder::as_text;
 use anyhow::{Result, bail};
 use lagrange_core::forward::Forward;
-use lagrange_data::{Dataset, Split, Task, normalise};
+use lagrange_data::{Dataset, Normaliser, Split, Task};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -91,12 +91,13 @@ fn confusion(model: &Model, pixels: &[u8], labels: &[u8]) -> Vec<Vec<u64>> {
     let mut confusion = vec![vec![0; classes]; classes];
     let mut forward = Forward::new(&model.network, BLOCK);
     forward.load(&model.weights);
+    let normaliser = Normaliser::new(model.normalisation);
     let image = model.network.input().len();
     let mut inputs = vec![0.0; BLOCK * image];
     let images = pixels.chunks(BLOCK * image);
     for (pixels, labels) in images.zip(labels.chunks(BLOCK)) {
         let inputs = &mut inputs[..pixels.len()];
-        normalise(pixels, inputs);
+        normaliser.apply(pixels, inputs);
         forward.run(inputs);
         for (outputs, &label) in forward
             .outputs()

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, anyhow, bail};
 use lagrange_core::network::{Network, NetworkSpec, Shape};
 use lagrange_core::weights::Weights;
-use lagrange_data::{MEAN, STANDARD_DEVIATION, Task};
+use lagrange_data::{Normalisation, Task};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Model {
     pub network: Network,
     /// Its weights.
     pub weights: Weights,
+    /// How images become its inputs.
+    pub normalisation: Normalisation,
 }
 
 impl Model {
@@ -61,8 +63,11 @@ impl Model {
                 "layout".to_owned(),
                 "channels-last; input (x/255 - mean) / std".to_owned(),
             ),
-            ("mean".to_owned(), MEAN.to_string()),
-            ("std".to_owned(), STANDARD_DEVIATION.to_string()),
+            ("mean".to_owned(), self.normalisation.mean().to_string()),
+            (
+                "std".to_owned(),
+                self.normalisation.standard_deviation().to_string(),
+            ),
         ]);
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
@@ -103,6 +108,12 @@ impl Model {
         let task: Task = entry("task")?.parse()?;
         let spec: NetworkSpec = serde_json::from_str(entry("network")?)?;
         let side = entry("side")?.parse().context("metadata entry `side`")?;
+        let number = |key| -> Result<f32> {
+            let number = entry(key)?.parse();
+            number.with_context(|| format!("metadata entry `{key}`"))
+        };
+        let normalisation = Normalisation::new(number("mean")?, number("std")?)
+            .context("metadata entries `mean` and `std`: no images have these")?;
         let input = Shape {
             height: side,
             width: side,
@@ -115,6 +126,7 @@ impl Model {
             spec,
             network,
             weights,
+            normalisation,
         })
     }
 }
@@ -172,6 +184,7 @@ mod tests {
             spec,
             network,
             weights,
+            normalisation: Normalisation::new(0.2860, 0.3530).expect("sound"),
         }
     }
 
@@ -180,7 +193,49 @@ mod tests {
         let model = model();
         let copy = Model::from_bytes(&model.to_bytes().expect("serialises")).expect("reads");
         assert_eq!(copy.weights, model.weights);
+        assert_eq!(copy.normalisation, model.normalisation);
         assert_eq!((copy.task, copy.spec), (model.task, model.spec));
+    }
+
+    /// Bytes of a model with other characters in its metadata.
+    fn altered(from: &str, to: &str) -> Vec<u8> {
+        assert_eq!(from.len(), to.len(), "or the header's length is wrong");
+        let bytes = model().to_bytes().expect("serialises");
+        let place = bytes.windows(from.len()).position(|w| w == from.as_bytes());
+        let place = place.expect("metadata");
+        [&bytes[..place], to.as_bytes(), &bytes[place + from.len()..]].concat()
+    }
+
+    /// Until sets had figures of their own, every model had MNIST's.
+    #[test]
+    fn the_normalisation_is_that_of_the_file() {
+        let bytes = altered("\"0.286\"", "\"0.130\"");
+        let read = Model::from_bytes(&bytes).expect("reads");
+        assert_eq!(read.normalisation.mean().to_string(), "0.13");
+        for (from, to) in [
+            ("\"0.286\"", "\"  nan\""),
+            ("\"0.286\"", "\"1.286\""),
+            ("\"0.353\"", "\"0.000\""),
+            ("\"0.353\"", "\"-.353\""),
+            ("\"0.353\"", "\"inf  \""),
+            ("\"mean\"", "\"moan\""),
+        ] {
+            let error = Model::from_bytes(&altered(from, to)).expect_err(to);
+            let message = format!("{error:#}");
+            assert!(
+                message.contains("`mean`") || message.contains("`std`"),
+                "{message}"
+            );
+        }
+        let mnist = Model {
+            normalisation: Normalisation::MNIST,
+            ..model()
+        };
+        let text = mnist.to_bytes().expect("serialises");
+        let text = String::from_utf8_lossy(&text[..2_000]);
+        for entry in [r#""mean":"0.1307""#, r#""std":"0.3081""#] {
+            assert!(text.contains(entry), "{entry} in {text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Augmentation: small random affine maps of training images, drawn anew for every sample of every step.
 
-use crate::normalise::normalised;
+use crate::Normalisation;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,19 @@ impl Augment {
         .map(|(field, value, _, range)| (field, value, range))
     }
 
-    /// Writes a randomly moved and normalised copy of the square image `pixels`, `[side, side]`, to `inputs`.
+    /// Writes a randomly moved copy of the square image `pixels`, `[side, side]`, to `inputs`, normalised.
     ///
     /// Each output pixel is the bilinear interpolation of the image at its preimage; what lies outside is black.
     ///
     /// # Panics
     /// If a length is not that of the image.
-    pub fn apply(&self, random: &mut ChaCha8Rng, pixels: &[u8], side: usize, inputs: &mut [f32]) {
+    pub fn apply(
+        &self,
+        random: &mut ChaCha8Rng,
+        (pixels, side): (&[u8], usize),
+        normalisation: Normalisation,
+        inputs: &mut [f32],
+    ) {
         assert_eq!(pixels.len(), side * side, "a square image");
         assert_eq!(inputs.len(), pixels.len(), "one input per pixel");
         let mut draw = |reach: f32| random.random_range(-1.0f32..=1.0) * reach;
@@ -64,7 +70,7 @@ impl Augment {
                 let u = column as f32 - centre - dx;
                 let x = cos * u + sin * v + centre;
                 let y = cos * v - sin * u + centre;
-                *input = normalised(sample(pixels, side, x, y));
+                *input = normalisation.input(sample(pixels, side, x, y));
             }
         }
     }
@@ -91,10 +97,14 @@ fn sample(pixels: &[u8], side: usize, x: f32, y: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::normalise;
+    use crate::Normaliser;
     use lagrange_core::random::{Purpose, stream};
 
     const SIDE: usize = 9;
+
+    fn normalisation() -> Normalisation {
+        Normalisation::new(0.25, 0.5).expect("sound")
+    }
 
     fn image() -> Vec<u8> {
         (0..SIDE * SIDE).map(|i| (i * 37 % 251) as u8).collect()
@@ -103,7 +113,7 @@ mod tests {
     fn moved(augment: Augment, pixels: &[u8]) -> Vec<f32> {
         let mut inputs = vec![f32::NAN; pixels.len()];
         let mut random = stream(3, Purpose::Augment, 0, 0);
-        augment.apply(&mut random, pixels, SIDE, &mut inputs);
+        augment.apply(&mut random, (pixels, SIDE), normalisation(), &mut inputs);
         inputs
     }
 
@@ -111,7 +121,7 @@ mod tests {
     fn no_movement_is_plain_normalisation() {
         let pixels = image();
         let mut plain = vec![0.0; pixels.len()];
-        normalise(&pixels, &mut plain);
+        Normaliser::new(normalisation()).apply(&pixels, &mut plain);
         for (moved, plain) in moved(Augment::default(), &pixels).iter().zip(&plain) {
             assert!((moved - plain).abs() < 1e-5, "{moved} {plain}");
         }
@@ -125,10 +135,13 @@ mod tests {
             shift: 2.0,
             ..Augment::default()
         };
-        let black = normalised(0.0);
+        let black = normalisation().input(0.0);
         let inputs = moved(augment, &pixels);
         let ink: f32 = inputs.iter().map(|v| v - black).sum();
-        assert!((ink - (normalised(255.0) - black)).abs() < 1e-3, "{ink}");
+        assert!(
+            (ink - (normalisation().input(255.0) - black)).abs() < 1e-3,
+            "{ink}"
+        );
         for (index, &value) in inputs.iter().enumerate() {
             let far = |at: usize| at.abs_diff(4) > 3;
             assert!(!(far(index % SIDE) || far(index / SIDE)) || value == black);

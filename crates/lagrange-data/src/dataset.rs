@@ -1,7 +1,9 @@
 //! A training and a test set: embedded MNIST, or any set of IDX files in a directory.
 
+use crate::files::{Role, locate};
 use crate::{DataError, Images, read_images, read_labels};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Images with one label each.
@@ -21,11 +23,6 @@ pub struct Dataset {
     /// Test set.
     pub test: LabelledSet,
 }
-
-pub(crate) const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
-pub(crate) const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
-pub(crate) const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
-pub(crate) const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
 impl Dataset {
     /// The set in `directory`, or the embedded MNIST where none is given.
@@ -59,9 +56,9 @@ impl Dataset {
     /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
     #[cfg(feature = "embedded-mnist")]
     pub fn embedded() -> Result<Self, DataError> {
-        Self::from_files(|name| {
-            let bytes = crate::embedded::file(name);
-            Ok((format!("embedded {name}"), bytes.into()))
+        Self::from_files(|role| {
+            let name = format!("embedded {}", role.mnist_name());
+            Ok((name, crate::embedded::file(role).into()))
         })
     }
 
@@ -74,31 +71,21 @@ impl Dataset {
         Err(DataError::NothingEmbedded)
     }
 
-    /// The set whose four IDX files, plain or `.gz`, lie in `directory` under MNIST's names.
-    /// Where a file is there both ways, the plain one is read.
+    /// The set whose four IDX files lie in `directory`, under names and in places that the [crate](crate) lists.
     ///
     /// # Errors
-    /// [`DataError`], naming the file and what is wrong with it.
+    /// [`DataError`], naming the file and what is wrong with it, or what is there where files are missing.
     pub fn from_dir(directory: &Path) -> Result<Self, DataError> {
-        Self::from_files(|name| {
-            let candidates = [directory.join(name), directory.join(format!("{name}.gz"))];
-            let path = candidates
-                .into_iter()
-                .find(|path| path.exists())
-                .ok_or_else(|| DataError::MissingFile {
-                    directory: directory.to_owned(),
-                    name,
-                })?;
-            let bytes = std::fs::read(&path).map_err(|cause| DataError::Unreadable {
-                path: path.clone(),
-                cause,
-            })?;
+        let paths = locate(directory)?;
+        Self::from_files(|role| {
+            let path = &paths[role as usize];
+            let bytes = std::fs::read(path).map_err(|cause| DataError::unreadable(path, cause))?;
             Ok((path.display().to_string(), bytes.into()))
         })
     }
 
     fn from_files<'a>(
-        mut open: impl FnMut(&'static str) -> Result<(String, std::borrow::Cow<'a, [u8]>), DataError>,
+        mut open: impl FnMut(Role) -> Result<(String, Cow<'a, [u8]>), DataError>,
     ) -> Result<Self, DataError> {
         let mut read_set = |images, labels, part| {
             let (name, bytes) = open(images)?;
@@ -109,8 +96,8 @@ impl Dataset {
                 read_labels(&bytes).map_err(|cause| DataError::Malformed { name, cause })?;
             LabelledSet { images, labels }.checked(part)
         };
-        let train = read_set(TRAIN_IMAGES, TRAIN_LABELS, "training")?;
-        let test = read_set(TEST_IMAGES, TEST_LABELS, "test")?;
+        let train = read_set(Role::TrainImages, Role::TrainLabels, "training")?;
+        let test = read_set(Role::TestImages, Role::TestLabels, "test")?;
         if train.images.width != test.images.width {
             return Err(DataError::SizeMismatch {
                 train: train.images.width,
@@ -180,7 +167,8 @@ mod tests {
                 std::fs::write(directory.join(name), bytes).expect("written");
             }
         };
-        let names = [(TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS)];
+        let [train, train_labels, test, test_labels] = Role::ALL.map(Role::mnist_name);
+        let names = [(train, train_labels), (test, test_labels)];
         for (((images, label_file), (n, h, w)), labels) in names.into_iter().zip(sizes).zip(labels)
         {
             let mut bytes = vec![0, 0, 8, 3];
@@ -272,22 +260,17 @@ mod tests {
             error([(4, 6, 6), (3, 6, 5)], [4, 3]),
             DataError::NotSquare { part: "test", .. }
         ));
-        let empty = tempfile::tempdir().expect("directory");
-        let missing = Dataset::from_dir(empty.path()).expect_err("missing");
-        assert!(
-            missing
-                .to_string()
-                .contains("no train-images-idx3-ubyte or train-images-idx3-ubyte.gz")
-        );
     }
 
     #[test]
+    #[cfg(unix)]
     fn an_unreadable_file_is_named() {
         let dir = tempfile::tempdir().expect("directory");
         write_set(dir.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], false);
-        let labels = dir.path().join(TRAIN_LABELS);
+        let labels = dir.path().join(Role::TrainLabels.mnist_name());
         std::fs::remove_file(&labels).expect("removed");
-        std::fs::create_dir(&labels).expect("created");
+        // A link to itself: there, but nobody can read it, not even root.
+        std::os::unix::fs::symlink(&labels, &labels).expect("created");
         assert!(
             matches!(Dataset::from_dir(dir.path()), Err(DataError::Unreadable { path, .. }) if path == labels)
         );
@@ -297,8 +280,8 @@ mod tests {
     fn a_malformed_file_is_named_once_with_its_cause() {
         let dir = tempfile::tempdir().expect("directory");
         write_set(dir.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], false);
-        let images = dir.path().join(TRAIN_IMAGES);
-        std::fs::copy(dir.path().join(TRAIN_LABELS), &images).expect("copied");
+        let images = dir.path().join(Role::TrainImages.mnist_name());
+        std::fs::copy(dir.path().join(Role::TrainLabels.mnist_name()), &images).expect("copied");
         let error = Dataset::from_dir(dir.path()).expect_err("refused");
         let message = error.to_string();
         assert!(message.starts_with(&format!("{}: ", images.display())));

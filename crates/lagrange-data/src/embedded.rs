@@ -1,7 +1,7 @@
 //! The MNIST that this build carries.
 
-use crate::dataset::{TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS};
-use crate::{DataError, read_labels};
+use crate::files::Role;
+use crate::{DataError, Normalisation, read_labels};
 
 /// Side of its images.
 pub(crate) const SIDE: usize = 28;
@@ -12,23 +12,26 @@ pub(crate) const SHA256: [u8; 32] = [
     0x5d, 0x16, 0x52, 0x08, 0xc3, 0xc7, 0x0e, 0xee, 0x70, 0xa5, 0x6a, 0xa1, 0x14, 0x9f, 0x37, 0xcd,
 ];
 
+/// Its [`Normalisation::of`], likewise.
+pub(crate) const NORMALISATION: Normalisation = Normalisation::MNIST;
+
 /// The bytes of one of its four files, gzip-compressed IDX.
-pub(crate) fn file(name: &str) -> &'static [u8] {
-    match name {
-        TRAIN_IMAGES => include_bytes!("../data/train-images-idx3-ubyte.gz"),
-        TRAIN_LABELS => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
-        TEST_IMAGES => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
-        _ => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
+pub(crate) fn file(role: Role) -> &'static [u8] {
+    match role {
+        Role::TrainImages => include_bytes!("../data/train-images-idx3-ubyte.gz"),
+        Role::TrainLabels => include_bytes!("../data/train-labels-idx1-ubyte.gz"),
+        Role::TestImages => include_bytes!("../data/t10k-images-idx3-ubyte.gz"),
+        Role::TestLabels => include_bytes!("../data/t10k-labels-idx1-ubyte.gz"),
     }
 }
 
 /// Labels of the training and of the test set.
 pub(crate) fn labels() -> Result<[Vec<u8>; 2], DataError> {
-    let read = |name: &'static str| {
-        read_labels(file(name)).map_err(|cause| DataError::Malformed {
-            name: format!("embedded {name}"),
+    let read = |role: Role| {
+        read_labels(file(role)).map_err(|cause| DataError::Malformed {
+            name: format!("embedded {}", role.mnist_name()),
             cause,
         })
     };
-    Ok([read(TRAIN_LABELS)?, read(TEST_LABELS)?])
+    Ok([read(Role::TrainLabels)?, read(Role::TestLabels)?])
 }

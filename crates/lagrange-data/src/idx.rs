@@ -1,14 +1,21 @@
 //! The IDX format of MNIST: a magic number, big-endian dimensions, unsigned bytes. Plain or gzip-compressed.
+//!
+//! Labels may also be QMNIST's: rows of eight 32-bit integers, of which the first is the label.
 
 mod error;
 
 pub use error::IdxError;
 
+use crate::file_kind::{FileKind, HEAD_BYTES};
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
 
-const IMAGES_MAGIC: u32 = 0x0000_0803;
-const LABELS_MAGIC: u32 = 0x0000_0801;
+pub(crate) const IMAGES_MAGIC: u32 = 0x0000_0803;
+pub(crate) const LABELS_MAGIC: u32 = 0x0000_0801;
+/// QMNIST's labels.
+pub(crate) const EXTENDED_LABELS_MAGIC: u32 = 0x0000_0c02;
+/// Integers of one of QMNIST's labels: the digit, and where in NIST's collection it comes from.
+const EXTENDED_COLUMNS: u32 = 8;
 /// IDX type code of unsigned bytes.
 const BYTE: u8 = 0x08;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -48,11 +55,13 @@ impl Images {
 /// # Errors
 /// [`IdxError`]; nothing is allocated beyond what is really there.
 pub fn read_images(bytes: &[u8]) -> Result<Images, IdxError> {
-    let (dimensions, pixels) = read(bytes, "images", IMAGES_MAGIC, 3)?;
+    let Contents {
+        dimensions, data, ..
+    } = read(bytes, &IMAGES)?;
     Ok(Images {
         height: dimensions[1] as usize,
         width: dimensions[2] as usize,
-        pixels,
+        pixels: data,
     })
 }
 
@@ -61,46 +70,110 @@ pub fn read_images(bytes: &[u8]) -> Result<Images, IdxError> {
 /// # Errors
 /// [`IdxError`]; nothing is allocated beyond what is really there.
 pub fn read_labels(bytes: &[u8]) -> Result<Vec<u8>, IdxError> {
-    read(bytes, "labels", LABELS_MAGIC, 1).map(|(_, labels)| labels)
+    let Contents {
+        magic,
+        dimensions,
+        data,
+    } = read(bytes, &LABELS)?;
+    match magic {
+        EXTENDED_LABELS_MAGIC => first_column(&dimensions, &data),
+        _ => Ok(data),
+    }
 }
 
-fn read(
-    bytes: &[u8],
+/// The labels of QMNIST's rows.
+fn first_column(dimensions: &[u32], data: &[u8]) -> Result<Vec<u8>, IdxError> {
+    let columns = dimensions[1];
+    // Integers in another number of columns may be anything, one-hot labels for example.
+    if columns != EXTENDED_COLUMNS {
+        return Err(IdxError::Columns { found: columns });
+    }
+    let rows = data.chunks_exact(4 * columns as usize).enumerate();
+    rows.map(|(index, row)| {
+        let label = i32::from_be_bytes([row[0], row[1], row[2], row[3]]);
+        u8::try_from(label).map_err(|_| IdxError::Label { index, label })
+    })
+    .collect()
+}
+
+/// What a file is to hold.
+struct Wanted {
     kind: &'static str,
     magic: u32,
+    layouts: &'static [Layout],
+}
+
+/// How a file with a magic number goes on.
+#[derive(Clone, Copy)]
+struct Layout {
+    magic: u32,
     rank: usize,
-) -> Result<(Vec<u32>, Vec<u8>), IdxError> {
+    /// Bytes of one item.
+    item: u64,
+}
+
+const IMAGES: Wanted = Wanted {
+    kind: "images",
+    magic: IMAGES_MAGIC,
+    layouts: &[Layout {
+        magic: IMAGES_MAGIC,
+        rank: 3,
+        item: 1,
+    }],
+};
+
+const LABELS: Wanted = Wanted {
+    kind: "labels",
+    magic: LABELS_MAGIC,
+    layouts: &[
+        Layout {
+            magic: LABELS_MAGIC,
+            rank: 1,
+            item: 1,
+        },
+        Layout {
+            magic: EXTENDED_LABELS_MAGIC,
+            rank: 2,
+            item: 4,
+        },
+    ],
+};
+
+/// What a file holds.
+struct Contents {
+    magic: u32,
+    dimensions: Vec<u32>,
+    data: Vec<u8>,
+}
+
+fn read(bytes: &[u8], wanted: &Wanted) -> Result<Contents, IdxError> {
     if bytes.starts_with(&GZIP_MAGIC) {
         // A file may be several gzip streams in a row; anything else after the first is damage.
-        parse(MultiGzDecoder::new(bytes), kind, magic, rank)
+        parse(MultiGzDecoder::new(bytes), wanted)
     } else {
-        parse(bytes, kind, magic, rank)
+        parse(bytes, wanted)
     }
 }
 
-fn parse(
-    mut source: impl Read,
-    kind: &'static str,
-    magic: u32,
-    rank: usize,
-) -> Result<(Vec<u32>, Vec<u8>), IdxError> {
+fn parse(mut source: impl Read, wanted: &Wanted) -> Result<Contents, IdxError> {
+    let mut header = take(&mut source, 4)?;
+    let layout = match word(&header) {
+        Some(magic) => wanted.layouts.iter().find(|layout| layout.magic == magic),
+        None => wanted.layouts.first(),
+    };
+    let Some(&Layout { magic, rank, item }) = layout else {
+        return Err(refused(header, source, wanted));
+    };
+    header.append(&mut take(&mut source, 4 * rank as u64)?);
     let length = 4 * (rank + 1);
-    let header = take(&mut source, length as u64)?;
-    let words: Vec<u32> = header
-        .chunks_exact(4)
-        .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
-        .collect();
-    if let Some(&found) = words.first() {
-        check_magic(found, kind, magic)?;
-    }
     if header.len() < length {
         return Err(IdxError::TruncatedHeader {
             expected: length,
             found: header.len(),
         });
     }
-    let dimensions = words[1..].to_vec();
-    let expected = announced(&dimensions)?;
+    let dimensions: Vec<u32> = header[4..].chunks_exact(4).filter_map(word).collect();
+    let expected = announced(&dimensions, item)?;
     // One byte more than announced tells a longer file, and bounds what a gzip bomb can inflate to.
     let mut data = take(&mut source, expected + 1)?;
     let found = data.len() as u64;
@@ -111,7 +184,16 @@ fn parse(
         return Err(IdxError::TrailingBytes { expected });
     }
     data.shrink_to_fit();
-    Ok((dimensions, data))
+    Ok(Contents {
+        magic,
+        dimensions,
+        data,
+    })
+}
+
+/// The big-endian number of four bytes.
+fn word(bytes: &[u8]) -> Option<u32> {
+    bytes.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// Up to `limit` bytes. Reading to the end also lets the gzip decoder verify its checksum.
@@ -127,22 +209,26 @@ fn take(source: &mut impl Read, limit: u64) -> Result<Vec<u8>, IdxError> {
     Ok(bytes)
 }
 
-fn check_magic(found: u32, kind: &'static str, expected: u32) -> Result<(), IdxError> {
+/// Why a file is refused whose magic number, in `head`, is not one of those wanted.
+fn refused(mut head: Vec<u8>, source: impl Read, wanted: &Wanted) -> IdxError {
+    let &Wanted { kind, magic, .. } = wanted;
+    let found = word(&head).unwrap_or_default();
     let wrong_kind = |found| IdxError::WrongKind {
         expected: kind,
         found,
     };
-    match found {
-        _ if found == expected => Ok(()),
-        IMAGES_MAGIC => Err(wrong_kind("images")),
-        LABELS_MAGIC => Err(wrong_kind("labels")),
-        _ => Err(foreign(found, kind, expected)),
+    // What cannot be read of the rest would tell no more.
+    let _ = source.take(HEAD_BYTES as u64).read_to_end(&mut head);
+    match FileKind::of(&head) {
+        FileKind::Images => wrong_kind("images"),
+        FileKind::Labels => wrong_kind("labels"),
+        looks_like => foreign(found, kind, magic, looks_like),
     }
 }
 
 /// A magic number is two zeros, a type code and a rank, so that a sound IDX file of another sort can be told from a file
 /// that is not IDX.
-fn foreign(found: u32, kind: &'static str, expected: u32) -> IdxError {
+fn foreign(found: u32, kind: &'static str, expected: u32, looks_like: FileKind) -> IdxError {
     let [zero, zero_too, code, rank] = found.to_be_bytes();
     let type_name = match (zero, zero_too, code) {
         (0, 0, BYTE) if rank > 0 => {
@@ -164,12 +250,13 @@ fn foreign(found: u32, kind: &'static str, expected: u32) -> IdxError {
             kind,
             expected,
             found,
+            looks_like,
         },
         |found| IdxError::UnsupportedType { kind, found },
     )
 }
 
-fn announced(dimensions: &[u32]) -> Result<u64, IdxError> {
+fn announced(dimensions: &[u32], item: u64) -> Result<u64, IdxError> {
     if dimensions.contains(&0) {
         return Err(IdxError::Empty {
             dimensions: dimensions.to_vec(),
@@ -177,7 +264,7 @@ fn announced(dimensions: &[u32]) -> Result<u64, IdxError> {
     }
     dimensions
         .iter()
-        .try_fold(1u64, |product, &d| product.checked_mul(d.into()))
+        .try_fold(item, |product, &d| product.checked_mul(d.into()))
         .filter(|&bytes| bytes <= MAX_BYTES)
         .ok_or_else(|| IdxError::TooLarge {
             dimensions: dimensions.to_vec(),

@@ -1,11 +1,36 @@
 //! Data for Lagrange: the IDX reader, the embedded MNIST, tasks, logical shards and batch order.
 //!
 //! Pixels stay bytes, one per pixel, until a batch is normalised: a shard takes a quarter of the memory it would as f32.
+//!
+//! # Where a set may lie
+//!
+//! [`Dataset::from_dir`] takes a folder and finds four IDX files in it, each plain or `.gz`; where both are there, the
+//! plain one counts. These are the names of training images and test labels; the other two are named likewise:
+//!
+//! | set | training images | test labels |
+//! |---|---|---|
+//! | MNIST, Fashion-MNIST, KMNIST | `train-images-idx3-ubyte` | `t10k-labels-idx1-ubyte` |
+//! | EMNIST | `emnist-SPLIT-train-images-idx3-ubyte` | `emnist-SPLIT-test-labels-idx1-ubyte` |
+//! | QMNIST | `qmnist-train-images-idx3-ubyte` | `qmnist-test-labels-idx2-int` or `..-idx1-ubyte` |
+//!
+//! SPLIT is byclass, bymerge, balanced, letters, digits or mnist. Everywhere `.idx3-ubyte` will do for `-idx3-ubyte`,
+//! and a file may lie in a folder of its name.
+//!
+//! Where the folder has none of these, they are looked for in its `raw`, in `gzip` (as EMNIST's archive unpacks), and in
+//! `MNIST/raw`, `FashionMNIST/raw`, `KMNIST/raw`, `EMNIST/raw` and `QMNIST/raw` (torchvision's). A folder with MNIST's
+//! names is taken for one of MNIST, whatever else is in it. Of several sets one must be chosen: by its folder, or by the
+//! folder and what the names begin with, as in `data/emnist-letters` or `data/qmnist`.
+//!
+//! Pixels and labels are taken as the files have them. EMNIST's images are transposed, rows for columns, which makes no
+//! difference as long as a model is used on images that lie as those that it was trained on.
 
 mod augment;
 mod dataset;
 #[cfg(feature = "embedded-mnist")]
 mod embedded;
+mod error;
+mod file_kind;
+mod files;
 mod idx;
 mod normalise;
 mod order;
@@ -15,80 +40,12 @@ mod task;
 
 pub use augment::Augment;
 pub use dataset::{Dataset, LabelledSet};
+pub use error::DataError;
+pub use file_kind::FileKind;
+pub use files::Holdings;
 pub use idx::{IdxError, Images, read_images, read_labels};
-pub use normalise::{MEAN, STANDARD_DEVIATION, normalise};
+pub use normalise::{NoContrast, Normalisation, Normaliser};
 pub use order::{BatchOrder, Positions};
 pub use outline::Outline;
 pub use shard::{Partition, PartitionError, ShardData, Split};
 pub use task::{Task, TaskError};
-
-use std::path::PathBuf;
-
-/// Why a dataset cannot be used.
-///
-/// Every message is complete in one line. Causes are therefore fields and not [`std::error::Error::source`]s, which would be
-/// printed a second time.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// A file of the set is not there under any of its names.
-    #[error(
-        "{directory}: no {name} or {name}.gz there; --data-dir needs the four IDX files of an MNIST-like set"
-    )]
-    MissingFile {
-        /// Directory searched.
-        directory: PathBuf,
-        /// Name of the file, without `.gz`.
-        name: &'static str,
-    },
-    /// A file cannot be read.
-    #[error("{path}: cannot be read: {cause}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// A file is not what it should be.
-    #[error("{name}: {cause}")]
-    Malformed {
-        /// The file.
-        name: String,
-        /// What is wrong with it.
-        cause: IdxError,
-    },
-    /// Images and labels do not belong together.
-    #[error(
-        "{part} set: {images} images but {labels} labels; the two files do not belong together"
-    )]
-    CountMismatch {
-        /// `training` or `test`.
-        part: &'static str,
-        /// Number of images.
-        images: usize,
-        /// Number of labels.
-        labels: usize,
-    },
-    /// Training and test images differ in size.
-    #[error(
-        "training images are {train} but test images {test} pixels wide; the files do not belong together"
-    )]
-    SizeMismatch {
-        /// Side of the training images.
-        train: usize,
-        /// Side of the test images.
-        test: usize,
-    },
-    /// Images are not square.
-    #[error("{part} set: images are {height}x{width}; square images are needed")]
-    NotSquare {
-        /// `training` or `test`.
-        part: &'static str,
-        /// Height in pixels.
-        height: usize,
-        /// Width in pixels.
-        width: usize,
-    },
-    /// This build carries no data of its own.
-    #[error("this build has no embedded MNIST: pass --data-dir with the four IDX files")]
-    NothingEmbedded,
-}

@@ -1,10 +1,11 @@
 //! What a coordinator must know of a dataset: everything but its pixels.
 
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, NoContrast, Normalisation};
 use std::path::Path;
 
-/// The labels of a dataset, the size of its images, and the hash by which processes tell that they have the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The labels of a dataset, the size of its images, how they are normalised, and the hash by which processes tell that
+/// they have the same.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     /// Side of the square images, in pixels.
     pub side: usize,
@@ -12,6 +13,8 @@ pub struct Outline {
     pub train: Vec<u8>,
     /// Labels of the test set.
     pub test: Vec<u8>,
+    /// That of all images of the training set, whatever part of it is trained on.
+    pub normalisation: Normalisation,
     /// [`Dataset::sha256`]
     pub sha256: [u8; 32],
 }
@@ -23,20 +26,23 @@ impl Outline {
     /// [`DataError`], naming the file and what is wrong with it.
     pub fn load(directory: Option<&Path>) -> Result<Self, DataError> {
         match directory {
-            Some(_) => Dataset::load(directory).map(|dataset| Self::of(&dataset)),
+            Some(directory) => Ok(Self::of(&Dataset::from_dir(directory)?)?),
             None => Self::embedded(),
         }
     }
 
     /// The outline of `dataset`.
-    #[must_use]
-    pub fn of(dataset: &Dataset) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoContrast`]
+    pub fn of(dataset: &Dataset) -> Result<Self, NoContrast> {
+        Ok(Self {
             side: dataset.side(),
             train: dataset.train.labels.clone(),
             test: dataset.test.labels.clone(),
+            normalisation: Normalisation::of(&dataset.train.images)?,
             sha256: dataset.sha256(),
-        }
+        })
     }
 
     #[cfg(feature = "embedded-mnist")]
@@ -46,6 +52,7 @@ impl Outline {
             side: crate::embedded::SIDE,
             train,
             test,
+            normalisation: crate::embedded::NORMALISATION,
             sha256: crate::embedded::SHA256,
         })
     }
@@ -66,7 +73,7 @@ mod tests {
         let dataset = Dataset::load(None).expect("embedded");
         assert_eq!(
             Outline::load(None).expect("embedded"),
-            Outline::of(&dataset)
+            Outline::of(&dataset).expect("contrast")
         );
     }
 

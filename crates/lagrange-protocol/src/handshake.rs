@@ -161,7 +161,8 @@ mod tests {
             dataset_sha256: vec![],
             ..hello()
         });
-        assert!(version.contains("version 9 where 2 is spoken"), "{version}");
+        let both = format!("version 9 where {PROTOCOL_VERSION} is spoken");
+        assert!(version.contains(&both), "{version}");
         let data = refuse(v1::Hello {
             dataset_sha256: vec![8; 32],
             ..hello()

@@ -10,7 +10,7 @@ use lagrange_core::network::{
 use lagrange_core::pooling::StaircaseUpdate;
 use lagrange_core::schedule::classic::SweepParams;
 use lagrange_core::schedule::streaming::StepParams;
-use lagrange_data::{Augment, Task};
+use lagrange_data::{Augment, Normalisation, Task};
 
 /// A run as its workers see it. Fixed for its whole length.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,8 @@ pub struct RunSpec {
     pub start_patches: usize,
     /// Random movements of training images.
     pub augment: Augment,
+    /// How pixels become inputs.
+    pub normalisation: Normalisation,
 }
 
 /// Largest count accepted where memory is proportional to it.
@@ -100,6 +102,10 @@ impl From<&RunSpec> for v1::RunSpec {
                 rotate: spec.augment.rotate,
                 scale: spec.augment.scale,
             }),
+            normalisation: Some(v1::Normalisation {
+                mean: spec.normalisation.mean(),
+                standard_deviation: spec.normalisation.standard_deviation(),
+            }),
         }
     }
 }
@@ -143,6 +149,7 @@ impl TryFrom<v1::RunSpec> for RunSpec {
             start_images: within("spec.start_images", spec.start_images, 1, MAX_COUNT)?,
             start_patches: within("spec.start_patches", spec.start_patches, 1, MAX_COUNT)?,
             augment: augment_from_wire(spec.augment.unwrap_or_default())?,
+            normalisation: normalisation_from_wire(spec.normalisation)?,
         })
     }
 }
@@ -157,6 +164,14 @@ fn augment_from_wire(augment: v1::Augment) -> Result<Augment, ConversionError> {
         Some((field, ..)) => Err(ConversionError::OutOfRange(field)),
         None => Ok(augment),
     }
+}
+
+fn normalisation_from_wire(
+    normalisation: Option<v1::Normalisation>,
+) -> Result<Normalisation, ConversionError> {
+    let field = "spec.normalisation";
+    let wire = normalisation.ok_or(ConversionError::Missing(field))?;
+    Normalisation::new(wire.mean, wire.standard_deviation).ok_or(ConversionError::OutOfRange(field))
 }
 
 fn stage_from_wire(stage: &v1::StageSpec) -> Result<StageSpec, ConversionError> {
@@ -305,6 +320,7 @@ mod tests {
                 rotate: 5.0,
                 scale: 0.1,
             },
+            normalisation: Normalisation::new(0.286, 0.353).expect("sound"),
         }
     }
 
@@ -333,6 +349,25 @@ mod tests {
                 .contains("spec.step.beta")
         );
         assert!(broken(|w| w.step.iter_mut().for_each(|s| s.loss = 0)).contains("spec.step.loss"));
+        assert!(broken(|w| w.normalisation = None).contains("spec.normalisation"));
+        for (mean, standard_deviation) in [
+            (f32::NAN, 0.3),
+            (f32::INFINITY, 0.3),
+            (0.1, f32::NAN),
+            (0.1, f32::INFINITY),
+            (0.1, 0.0),
+            (0.1, -0.3),
+        ] {
+            let mut wire = v1::RunSpec::from(&spec());
+            wire.normalisation = Some(v1::Normalisation {
+                mean,
+                standard_deviation,
+            });
+            assert_eq!(
+                RunSpec::try_from(wire),
+                Err(ConversionError::OutOfRange("spec.normalisation"))
+            );
+        }
     }
 
     proptest! {

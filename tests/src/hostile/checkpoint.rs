@@ -160,3 +160,43 @@ fn change_fact(facts: &mut Value, bytes: &mut Unstructured<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lagrange_coordinator::CheckpointError;
+    use lagrange_data::Normalisation;
+
+    /// A checkpoint with its facts changed, taken up.
+    fn changed(
+        change: impl Fn(&mut serde_json::Map<String, Value>),
+    ) -> Result<Normalisation, CheckpointError> {
+        let run = &tiny_runs()[0];
+        let mut parts = Parts::read(&run.checkpoint(1));
+        change(parts.facts.as_object_mut().expect("an object"));
+        let snapshot = Snapshot::from_bytes(&parts.sealed())?;
+        Ok(run.resume(&snapshot)?.spec().normalisation)
+    }
+
+    #[test]
+    fn a_run_goes_on_with_the_normalisation_it_began_with() {
+        let own = tiny_runs()[0].spec().normalisation;
+        assert_ne!(own, Normalisation::MNIST);
+        assert_eq!(changed(|_| {}).expect("sound"), own);
+        // Before a set had its own, all were normalised as MNIST, and no checkpoint said so.
+        let before = changed(|facts| drop(facts.remove("normalisation").expect("a fact")));
+        assert_eq!(before.expect("sound"), Normalisation::MNIST);
+    }
+
+    #[test]
+    fn a_normalisation_that_cannot_be_is_damage() {
+        for deviation in [0.0, -0.5, f32::NAN, f32::INFINITY] {
+            let deviation = deviation.to_bits();
+            let error = changed(|facts| {
+                facts["normalisation"]["standard_deviation"] = deviation.into();
+            });
+            let message = error.expect_err("refused").to_string();
+            assert!(message.contains("its normalisation cannot be"), "{message}");
+        }
+    }
+}

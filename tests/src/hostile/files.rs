@@ -56,9 +56,9 @@ pub fn configuration(bytes: &[u8]) {
 }
 
 fn plan(config: &Config) {
-    let partition = tiny_runs()[0].prepared.partition;
-    let images = partition.len(lagrange_data::Split::Train);
-    let Ok(run) = config.plan(crate::SIDE, images) else {
+    let outline = &tiny_runs()[0].outline;
+    let images = outline.train.len();
+    let Ok(run) = config.plan(outline) else {
         return;
     };
     let Ok(network) = run.spec.resolve() else {

@@ -5,7 +5,7 @@ use lagrange_cli::config::{Config, ScheduleKind};
 use lagrange_coordinator::{Command, Event, Rules, Snapshot, Training};
 use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
 use lagrange_core::schedule::classic::{Order, SolverKind};
-use lagrange_data::Dataset;
+use lagrange_data::{Dataset, Outline};
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
 use std::sync::{Arc, LazyLock};
@@ -16,8 +16,9 @@ use std::time::Duration;
 pub struct TinyRun {
     /// The run.
     pub prepared: Prepared,
+    /// What a coordinator knows of the data.
+    pub outline: Outline,
     dataset: Arc<Dataset>,
-    sha256: [u8; 32],
 }
 
 const IMAGES: usize = 24;
@@ -87,8 +88,8 @@ impl TinyRun {
     fn new(config: &Config, dataset: &Arc<Dataset>) -> Self {
         Self {
             prepared: Prepared::new(config, dataset),
+            outline: Outline::of(dataset).expect("contrast"),
             dataset: Arc::clone(dataset),
-            sha256: dataset.sha256(),
         }
     }
 
@@ -129,7 +130,12 @@ impl TinyRun {
     pub fn worker_of(&self, spec: RunSpec) -> Result<Compute, Box<dyn std::error::Error>> {
         let network = spec.resolve()?;
         let source = DataSource::Shared(Arc::clone(&self.dataset));
-        let store = ShardStore::new(source, Arc::clone(&self.dataset), self.sha256, &spec)?;
+        let store = ShardStore::new(
+            source,
+            Arc::clone(&self.dataset),
+            self.outline.sha256,
+            &spec,
+        )?;
         Ok(Compute::new(spec, network, store))
     }
 

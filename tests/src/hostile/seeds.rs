@@ -45,7 +45,19 @@ fn idx_files() -> Vec<Vec<u8>> {
     write_idx(&bars(3, 1), folder.path());
     let files = std::fs::read_dir(folder.path()).expect("read");
     let files = files.map(|file| std::fs::read(file.expect("a file").path()));
-    files.collect::<Result<_, _>>().expect("read")
+    let mut files: Vec<_> = files.collect::<Result<_, _>>().expect("read");
+    files.push(extended_labels(&[7, 0, 9]));
+    files
+}
+
+/// Labels as QMNIST has them.
+fn extended_labels(labels: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0x0c, 2, 0, 0, 0, labels.len() as u8, 0, 0, 0, 8];
+    for &label in labels {
+        bytes.extend([0, 0, 0, label]);
+        bytes.extend([1; 28]);
+    }
+    bytes
 }
 
 fn models() -> Vec<Vec<u8>> {
@@ -57,6 +69,7 @@ fn models() -> Vec<Vec<u8>> {
             spec: spec.network.clone(),
             weights: he(&network, 1),
             network,
+            normalisation: spec.normalisation,
         };
         model.to_bytes().expect("written")
     });

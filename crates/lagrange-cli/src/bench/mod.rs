@@ -89,7 +89,7 @@ pub async fn run(args: &BenchArgs) -> Result<Measured> {
     }
     let dataset = Outline::load(args.run.data_dir.as_deref())?;
     config.check(&dataset)?;
-    let plan = config.plan(dataset.side, dataset.train.len())?;
+    let plan = config.plan(&dataset)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];
     let kernels = kernels::measure(&plan.spec, gemm_gflops[0])?;

@@ -25,7 +25,7 @@ impl Cells<'_> {
     /// # Errors
     /// What the first row that cannot be run would say.
     pub(super) async fn check(&self, rows: &[Row], dataset: &Dataset) -> Result<()> {
-        let outline = Outline::of(dataset);
+        let outline = Outline::of(dataset)?;
         let problem = Problem::new(dataset, self.args.task, self.limit, 0)?;
         for row in rows {
             let config = self.configuration(*row).await?;

@@ -15,7 +15,7 @@ impl Config {
     pub fn check(&self, dataset: &Outline) -> Result<()> {
         self.task.check_labels("training", &dataset.train)?;
         self.task.check_labels("test", &dataset.test)?;
-        let run = self.plan(dataset.side, dataset.train.len())?;
+        let run = self.plan(dataset)?;
         let spec = v1::RunSpec::from(&run.spec);
         let counts = (dataset.train.len(), dataset.test.len());
         let partition =

@@ -215,18 +215,14 @@ mod tests {
 
     #[test]
     fn every_preset_is_valid_and_its_configuration_survives_its_file() {
+        let mnist = lagrange_data::Outline::load(None).expect("embedded");
         for (name, _) in PRESETS {
             let args = RunArgs {
                 preset: Some(name.to_owned()),
                 ..RunArgs::default()
             };
             let config = merge(args, &[]).expect(name);
-            config
-                .plan(28, 60_000)
-                .expect(name)
-                .spec
-                .resolve()
-                .expect(name);
+            config.plan(&mnist).expect(name).spec.resolve().expect(name);
             let (_file, args) = with_file(&config.to_toml().expect("serialises"));
             assert_eq!(merge(args, &[]).expect(name), config);
         }

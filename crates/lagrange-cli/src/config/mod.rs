@@ -15,7 +15,7 @@ use lagrange_coordinator::{ClassicPlan, RunPlan, StartKind};
 use lagrange_core::network::NetworkSpec;
 use lagrange_core::schedule::classic::{SolverKind, SweepParams};
 use lagrange_core::schedule::streaming::{StepParams, UpdateParams};
-use lagrange_data::{Augment, Task};
+use lagrange_data::{Augment, Outline, Task};
 use lagrange_protocol::RunSpec;
 use serde::{Deserialize, Serialize};
 
@@ -165,11 +165,11 @@ impl Config {
             })
     }
 
-    /// The run for `images` training images of `side` x `side` pixels.
+    /// The run on `dataset`.
     ///
     /// # Errors
     /// [`ConfigError`] if counts cannot be shared equally by the shards, or settings exclude each other.
-    pub fn plan(&self, side: usize, images: usize) -> Result<RunPlan, ConfigError> {
+    pub fn plan(&self, dataset: &Outline) -> Result<RunPlan, ConfigError> {
         let shards = self.data.shards;
         let most = lagrange_protocol::limits::MAX_SHARDS as usize;
         if !(1..=most).contains(&shards) {
@@ -193,7 +193,7 @@ impl Config {
             })
         };
         let schedule = &self.schedule;
-        let kept = images.saturating_sub(self.validation);
+        let kept = dataset.train.len().saturating_sub(self.validation);
         let train = self.train_limit.map_or(kept, |limit| limit.min(kept));
         let batch_per_shard = match schedule.batch {
             // A smaller shard than the others decides: all take an equal part.
@@ -209,7 +209,7 @@ impl Config {
                 train_limit: self.train_limit,
                 validation: self.validation,
                 network: self.network.clone(),
-                side,
+                side: dataset.side,
                 batch_per_shard,
                 step: StepParams {
                     loss: schedule.loss,
@@ -226,6 +226,7 @@ impl Config {
                 },
                 sweep: classic.map(|classic| classic.sweep),
                 augment: self.augment,
+                normalisation: dataset.normalisation,
                 start_images: per_shard("start.images", self.start.images)?,
                 start_patches: per_shard("start.patches", self.start.patches)?,
             },
@@ -292,9 +293,10 @@ mod tests {
 
     #[test]
     fn unequal_shares_are_refused_with_the_neighbours() {
+        let mnist = Outline::load(None).expect("embedded");
         let mut config = Config::default();
         config.schedule.batch = 250;
-        let message = config.plan(28, 60_000).expect_err("refused").to_string();
+        let message = config.plan(&mnist).expect_err("refused").to_string();
         assert!(message.contains("use 240 or 256"), "{message}");
     }
 }

@@ -1,7 +1,7 @@
 //! The small facts of a checkpoint.
 
 use lagrange_core::schedule::classic::SweepRound;
-use lagrange_data::Split;
+use lagrange_data::{Normalisation, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ pub struct Facts {
     pub due: Vec<Split>,
     pub(crate) evaluations: Vec<EvaluationFacts>,
     pub(crate) equations: u64,
+    #[serde(default)]
+    pub(crate) normalisation: NormalisationFacts,
     /// f32
     pub(crate) balance: u32,
     pub(crate) guard: GuardFacts,
@@ -75,6 +77,39 @@ pub(crate) struct RoundFacts {
     pub(crate) step: u64,
     pub(crate) stage: usize,
     pub(crate) audit: bool,
+}
+
+/// How the run's images are normalised: it goes on as it began, whatever the release that takes it up would choose.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NormalisationFacts {
+    /// f32
+    mean: u32,
+    /// f32
+    standard_deviation: u32,
+}
+
+/// Releases that did not write it down normalised every set as MNIST.
+impl Default for NormalisationFacts {
+    fn default() -> Self {
+        Normalisation::MNIST.into()
+    }
+}
+
+impl From<Normalisation> for NormalisationFacts {
+    fn from(normalisation: Normalisation) -> Self {
+        Self {
+            mean: normalisation.mean().to_bits(),
+            standard_deviation: normalisation.standard_deviation().to_bits(),
+        }
+    }
+}
+
+impl NormalisationFacts {
+    /// None of figures that no pixels have.
+    pub(crate) fn normalisation(self) -> Option<Normalisation> {
+        let [mean, deviation] = [self.mean, self.standard_deviation].map(f32::from_bits);
+        Normalisation::new(mean, deviation)
+    }
 }
 
 impl From<SweepRound> for RoundFacts {

@@ -82,6 +82,7 @@ impl Plan {
                 due: self.due.iter().copied().collect(),
                 evaluations: self.evaluations.iter().map(EvaluationFacts::from).collect(),
                 equations: self.equations,
+                normalisation: self.spec().normalisation.into(),
                 balance: self.balance.factor().to_bits(),
                 guard,
                 updates: writer.updates,
@@ -104,13 +105,16 @@ impl Plan {
     /// # Errors
     /// [`CheckpointError`] if it was taken of another run, or the run cannot be planned.
     pub fn resume(
-        run: RunPlan,
+        mut run: RunPlan,
         partition: Partition,
         snapshot: &Snapshot,
     ) -> Result<Self, CheckpointError> {
         let damaged = |error: &dyn std::fmt::Display| CheckpointError::Damaged(error.to_string());
-        let mut plan = Self::new(run, partition).map_err(|error| damaged(&error))?;
         let facts = &snapshot.facts;
+        let normalisation = facts.normalisation.normalisation();
+        run.spec.normalisation =
+            normalisation.ok_or_else(|| damaged(&"its normalisation cannot be"))?;
+        let mut plan = Self::new(run, partition).map_err(|error| damaged(&error))?;
         if plan.total_steps < facts.step {
             return Err(CheckpointError::TooFar {
                 step: facts.step,

@@ -1,5 +1,7 @@
 //! What can be wrong with an IDX file.
 
+use crate::FileKind;
+
 /// What is wrong with an IDX file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdxError {
@@ -47,7 +49,8 @@ pub enum IdxError {
     },
     /// Not an IDX file at all.
     #[error(
-        "wrong magic number 0x{found:08x} where 0x{expected:08x} belongs: not an IDX file of {kind}"
+        "wrong magic number 0x{found:08x} where 0x{expected:08x} belongs: not an IDX file of {kind}{}",
+        instead(*looks_like)
     )]
     WrongMagic {
         /// What belongs here.
@@ -56,6 +59,25 @@ pub enum IdxError {
         expected: u32,
         /// The number found.
         found: u32,
+        /// What the file is, if that can be told.
+        looks_like: FileKind,
+    },
+    /// Rows of integers that are not QMNIST's.
+    #[error(
+        "labels in {found} columns of 32-bit integers, where QMNIST's have 8; \
+         convert the labels to bytes (type code 0x08), one per image"
+    )]
+    Columns {
+        /// The number found.
+        found: u32,
+    },
+    /// A label beyond a byte.
+    #[error("label {label} of image {index}, from 0: labels are 0 to 255")]
+    Label {
+        /// Place of the image, from 0.
+        index: usize,
+        /// Its label.
+        label: i32,
     },
     /// The file ends before the last announced item.
     #[error(
@@ -96,4 +118,16 @@ pub enum IdxError {
         /// What the decoder said.
         reason: String,
     },
+}
+
+/// What a file is instead, and what to do about it.
+fn instead(looks_like: FileKind) -> String {
+    let within = match looks_like {
+        FileKind::Gzip => " within gzip",
+        _ => "",
+    };
+    looks_like
+        .remedy()
+        .map(|remedy| format!(" but {looks_like}{within}; {remedy}"))
+        .unwrap_or_default()
 }

@@ -111,6 +111,110 @@ fn every_malformation_has_its_name() {
     }
 }
 
+/// The message of a file of images that is none.
+fn message(bytes: &[u8]) -> String {
+    read_images(bytes).expect_err("malformed").to_string()
+}
+
+#[test]
+fn what_is_no_idx_file_is_called_by_its_name_with_the_way_out() {
+    let tar = {
+        let mut bytes = vec![b'x'; 1024];
+        bytes[257..263].copy_from_slice(b"ustar\0");
+        bytes
+    };
+    for (bytes, what, way_out) in [
+        (
+            b"<!DOCTYPE html>\n<html>".as_slice(),
+            "a web page (HTML)",
+            "its link",
+        ),
+        (b"PK\x03\x04rest", "a zip archive", "unpack it"),
+        (b"\xfd7zXZ\0rest", "xz", "unxz"),
+        (b"BZh91AY&SY", "bzip2", "bunzip2"),
+        (&tar, "a tar archive", "unpack it"),
+        (&gzip(&gzip(b"twice")), "gzip data within gzip", "gunzip"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+            "a git-lfs pointer",
+            "git lfs pull",
+        ),
+    ] {
+        let plain = message(bytes);
+        for part in [
+            "wrong magic number 0x",
+            "not an IDX file of images but",
+            what,
+            way_out,
+        ] {
+            assert!(plain.contains(part), "`{part}` in: {plain}");
+        }
+        if !bytes.starts_with(&GZIP_MAGIC) {
+            assert_eq!(message(&gzip(bytes)), plain, "packed as well");
+        }
+    }
+    assert_eq!(
+        message(b"\x89PNG\r\n"),
+        "wrong magic number 0x89504e47 where 0x00000803 belongs: not an IDX file of images"
+    );
+}
+
+/// Rows of `columns` integers, each row a label and numbers that are none.
+fn extended(labels: &[i32], columns: u32) -> Vec<u8> {
+    let row = |label: &i32| {
+        let rest = (1..columns as i32).map(|column| 1_000 * column);
+        std::iter::once(*label)
+            .chain(rest)
+            .flat_map(i32::to_be_bytes)
+            .collect::<Vec<_>>()
+    };
+    let data: Vec<u8> = labels.iter().flat_map(row).collect();
+    idx(
+        EXTENDED_LABELS_MAGIC,
+        &[labels.len() as u32, columns],
+        &data,
+    )
+}
+
+#[test]
+fn qmnist_labels_are_the_first_of_eight_numbers() {
+    let good = extended(&[7, 0, 255], 8);
+    assert_eq!(good.len(), 12 + 3 * 32);
+    assert_eq!(read_labels(&good), Ok(vec![7, 0, 255]));
+    assert_eq!(read_labels(&gzip(&good)), Ok(vec![7, 0, 255]));
+    assert_eq!(
+        read_labels(&extended(&[1, 0, 0], 10)),
+        Err(IdxError::Columns { found: 10 })
+    );
+    for label in [-1, 256, i32::MIN] {
+        let error = read_labels(&extended(&[3, label], 8));
+        assert_eq!(error, Err(IdxError::Label { index: 1, label }));
+    }
+    assert_eq!(
+        read_labels(&good[..good.len() - 1]),
+        Err(IdxError::Truncated {
+            expected: 96,
+            found: 95
+        })
+    );
+    assert_eq!(
+        read_labels(&good[..9]),
+        Err(IdxError::TruncatedHeader {
+            expected: 12,
+            found: 9
+        })
+    );
+    assert!(matches!(
+        read_labels(&idx(EXTENDED_LABELS_MAGIC, &[1 << 28, 8], &[])),
+        Err(IdxError::TooLarge { .. })
+    ));
+    let swapped = IdxError::WrongKind {
+        expected: "images",
+        found: "labels",
+    };
+    assert_eq!(read_images(&good), Err(swapped));
+}
+
 #[test]
 fn damaged_gzip_is_named() {
     let good = gzip(&idx(IMAGES_MAGIC, &[1, 40, 40], &[7; 1600]));
@@ -151,7 +255,12 @@ fn a_gzip_bomb_is_not_inflated() {
 
 /// Bytes that get past the magic number, and often past dimensions of a plausible size.
 fn nearly_idx() -> impl Strategy<Value = Vec<u8>> {
-    let magic = prop_oneof![Just(IMAGES_MAGIC), Just(LABELS_MAGIC), any::<u32>()];
+    let magic = prop_oneof![
+        Just(IMAGES_MAGIC),
+        Just(LABELS_MAGIC),
+        Just(EXTENDED_LABELS_MAGIC),
+        any::<u32>()
+    ];
     let dimensions = prop::collection::vec(prop_oneof![0u32..5, any::<u32>()], 0..4);
     let data = prop::collection::vec(any::<u8>(), 0..80);
     (magic, dimensions, data).prop_map(|(magic, dimensions, data)| idx(magic, &dimensions, &data))

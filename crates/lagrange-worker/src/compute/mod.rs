@@ -16,7 +16,7 @@ use lagrange_core::schedule::streaming::{StepInput, StepOutput};
 use lagrange_core::start::{cluster_sums, moment_sums, patch_sample, seed_sums};
 use lagrange_core::tree::{Node, PartialSums, add_into};
 use lagrange_core::weights::Weights;
-use lagrange_data::{ShardData, normalise};
+use lagrange_data::{Normaliser, ShardData};
 use lagrange_protocol::{
     ConversionError, Job, JobShape, NodeSum, Payload, ReplyHeader, RunSpec, Work, WorkHeader,
 };
@@ -69,6 +69,7 @@ pub struct Compute {
     network: Network,
     store: ShardStore,
     layouts: [EquationLayout; 2],
+    normaliser: Normaliser,
     scratch: Mutex<Vec<Scratch>>,
     buffers: Buffers,
     /// Work begun so far.
@@ -85,6 +86,7 @@ impl Compute {
     pub fn new(spec: RunSpec, network: Network, store: ShardStore) -> Self {
         Self {
             layouts: [false, true].map(|gram| EquationLayout::new(&network, gram)),
+            normaliser: Normaliser::new(spec.normalisation),
             spec,
             network,
             store,
@@ -341,11 +343,14 @@ impl Compute {
         for (position, inputs) in positions.zip(scratch.images.chunks_exact_mut(image)) {
             let pixels = data.image(position);
             match &mut random {
-                Some(random) => self
-                    .spec
-                    .augment
-                    .apply(random, pixels, self.spec.side, inputs),
-                None => normalise(pixels, inputs),
+                Some(random) => {
+                    let image = (pixels, self.spec.side);
+                    let normalisation = self.spec.normalisation;
+                    self.spec
+                        .augment
+                        .apply(random, image, normalisation, inputs);
+                }
+                None => self.normaliser.apply(pixels, inputs),
             }
             let label = data.label(position);
             scratch
@@ -360,7 +365,8 @@ impl Compute {
         let image = self.network.input().len();
         let mut images = vec![0.0; count * image];
         for (index, inputs) in images.chunks_exact_mut(image).enumerate() {
-            normalise(data.image(index * data.len() / count), inputs);
+            self.normaliser
+                .apply(data.image(index * data.len() / count), inputs);
         }
         let mut forward = Forward::new(&self.network, count);
         forward.load(&context.weights);

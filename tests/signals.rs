@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// What `lagrange evaluate` finds of the saved model.
 fn evaluated(run_dir: &Path) -> serde_json::Value {
-    let _ = json(&["evaluate", "--json", run_dir.to_str().expect("UTF-8")])["test_accuracy"].clone()
+    json(&["evaluate", "--json", run_dir.to_str().expect("UTF-8")])["test_accuracy"].clone()
 }
 
 /// A run in a process group of its own, once it has done `step`.

@@ -21,7 +21,6 @@ const STILLBORN: Duration = Duration::from_secs(3);
 /// How a worker is started.
 #[derive(Debug)]
 pub struct WorkerCommand {
-    program: PathBuf,
     address: SocketAddr,
     threads: usize,
     data_dir: Option<PathBuf>,
@@ -31,16 +30,14 @@ pub struct WorkerCommand {
 
 impl WorkerCommand {
     /// A worker of this program that dials `address`, computes on `threads` threads and logs by the filter `log`.
-    ///
-    /// # Errors
-    /// If this program cannot be found.
+    #[must_use]
     pub fn new(
         mut address: SocketAddr,
         threads: usize,
         data_dir: Option<&Path>,
         security: &SecurityArgs,
         log: &str,
-    ) -> Result<Self> {
+    ) -> Self {
         if address.ip().is_unspecified() {
             // Listened on everywhere, so here too.
             address.set_ip(match address {
@@ -48,18 +45,17 @@ impl WorkerCommand {
                 SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        Ok(Self {
+        Self {
             security: security.clone(),
-            program: machine::executable()?,
             address,
             threads,
             data_dir: data_dir.map(Path::to_owned),
             log: log.to_owned(),
-        })
+        }
     }
 
     fn start(&self) -> Result<Worker> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(machine::executable()?);
         command
             .args(["worker", "--child", "--connect", &self.address.to_string()])
             .args(["--threads", &self.threads.to_string(), "--log", &self.log])

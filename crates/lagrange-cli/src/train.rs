@@ -70,7 +70,7 @@ pub async fn run(args: &TrainArgs, log: &str) -> Result<RunResult> {
         None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
     };
     let (listener, address) = Coordinator::listen(args.listen).await?;
-    let command = WorkerCommand::new(address, threads, data_dir, &args.security, log)?;
+    let command = WorkerCommand::new(address, threads, data_dir, &args.security, log);
     let mut children = Children::start(command, workers, args.restarts)?;
     let (abandon, abandoned) = oneshot::channel();
     let ending = children.ending();

@@ -1,4 +1,5 @@
 //! The `lagrange` binary as a user runs it.
+#![allow(clippy::print_stdout, reason = "a test that fails tells its story")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod cluster;

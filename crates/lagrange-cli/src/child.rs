@@ -1,7 +1,7 @@
 //! Runs of this program as processes of their own, for the commands that start many of them.
 
 use crate::config::configuration_variables;
-use crate::{DIVERGED, INTERRUPTED, machine, run_folder};
+use crate::{DIVERGED, INTERRUPTED, folder, machine};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -98,7 +98,7 @@ pub(crate) async fn clear(folder: &Path) -> Result<()> {
     }
     let deadline = Instant::now() + ORPHAN_END;
     let _lock = loop {
-        match run_folder::lock(folder) {
+        match folder::lock(folder) {
             Ok(lock) => break lock,
             Err(error) if Instant::now() > deadline => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

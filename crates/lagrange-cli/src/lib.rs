@@ -11,6 +11,7 @@ pub mod compare;
 pub mod config;
 mod coordinator;
 pub mod evaluate;
+mod folder;
 mod interrupt;
 mod machine;
 pub mod model;

@@ -11,9 +11,9 @@ pub use rows::{ROWS, Row, named};
 pub use table::Table;
 
 use crate::args::CompareArgs;
+use crate::folder::{lock, make_folder};
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
-use crate::run_folder::{lock, make_folder};
 use crate::statistics::commonest_share;
 use crate::tally::told;
 use anyhow::Result;

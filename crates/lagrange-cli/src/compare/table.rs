@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::child::RunOutcome;
-use crate::run_folder::write_file;
+use crate::folder::write_file;
 use crate::statistics::{Statistics, percent};
 use crate::tally::{Cell, FailedRun, Tally, part_of};
 use anyhow::Result;

@@ -2,7 +2,7 @@
 
 use crate::child::{self, Figures, RunOutcome};
 use crate::config::Config;
-use crate::run_folder::write_file;
+use crate::folder::write_file;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;

@@ -11,9 +11,9 @@ pub use grid::{Grid, GridError, Setting, settings};
 pub use summary::Summary;
 
 use crate::args::SweepArgs;
+use crate::folder::{lock, make_folder, write_file};
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
-use crate::run_folder::{lock, make_folder, write_file};
 use crate::tally::{Cell, told};
 use anyhow::Result;
 use cell::Run;

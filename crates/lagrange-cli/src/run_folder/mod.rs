@@ -1,15 +1,20 @@
 //! The run folder: configuration, metrics as JSON lines, model and result.
 
+mod metrics;
+mod result;
+
+pub use metrics::Kept;
+pub(crate) use result::as_text;
+pub use result::{RunResult, Unsaved};
+
 use crate::config::Config;
+use crate::folder::{lock, make_default, make_folder, write_file};
 use crate::model::Model;
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{
-    Access, CheckpointStore, Observed, Outcome, Place, Report, means_full, write_whole,
+    Access, CheckpointStore, Observed, Place, Report, means_full, write_whole,
 };
-use lagrange_data::{Split, Task};
-use serde::{Serialize, Serializer};
-use serde_json::json;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, ErrorKind, LineWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,74 +25,6 @@ const RESULT_BYTES: u64 = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Beginning of the names of files that have no contents yet.
 const UNFINISHED: &str = ".place-";
-
-/// What a run came to: the line that `--json` prints, and `result.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunResult {
-    /// What the network was asked.
-    pub task: Task,
-    /// Key of every random draw.
-    pub seed: u64,
-    /// Workers the run started with.
-    pub workers: usize,
-    /// Passes over the training data that the run was to make.
-    pub epochs: f64,
-    /// Share of test images that the saved model predicts correctly; none if that cannot be told.
-    pub test_accuracy: Option<f64>,
-    /// Share of held-out images that it predicts correctly, where some were held out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_accuracy: Option<f64>,
-    /// Why an accuracy cannot be told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_evaluated: Option<String>,
-    /// Seconds from the first listening to the last evaluation.
-    pub seconds: f64,
-    /// Steps completed.
-    pub steps: u64,
-    /// How often training diverged and was taken up again from an earlier point.
-    pub rollbacks: u32,
-    /// Equations per output that weight updates were fitted to, over all stages and steps.
-    pub equations: u64,
-    /// Whether the run was asked to stop early.
-    pub interrupted: bool,
-    /// SHA-256 of the final weights as little-endian f32.
-    pub weights_sha256: String,
-    /// SHA-256 of the final multipliers as little-endian f32.
-    pub multipliers_sha256: String,
-    /// The OpenBLAS kernels of the process that writes this: the same bits can be expected of the same kernels.
-    pub kernels: String,
-    /// Bytes on the wire in both directions.
-    pub bytes_sent: u64,
-    /// Of these, bytes from the coordinator to workers.
-    pub bytes_to_workers: u64,
-    /// Of these, bytes from workers to the coordinator.
-    pub bytes_from_workers: u64,
-    /// Where everything was written.
-    #[serde(serialize_with = "as_text")]
-    pub run_dir: PathBuf,
-}
-
-/// A path for people: JSON has no other bytes than those of Unicode.
-pub(crate) fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
-}
-
-/// Model and result that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{}: cannot be written: {cause}; the result is on stdout, and --resume {} ends the run once more \
-     from its last checkpoint", path.display(), folder.display()
-)]
-pub struct Unsaved {
-    /// The file.
-    pub path: PathBuf,
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// What the system said.
-    pub cause: io::Error,
-    /// What the run came to.
-    pub result: Box<RunResult>,
-}
 
 /// An open run folder. No other process opens it meanwhile.
 #[derive(Debug)]
@@ -323,78 +260,6 @@ fn fill(place: Option<Place>, path: &Path, bytes: &[u8]) -> io::Result<()> {
     result
 }
 
-impl RunResult {
-    /// The result of `outcome`.
-    #[must_use]
-    pub fn new(config: &Config, outcome: &Outcome, run_dir: &Path) -> Self {
-        // Of these weights, not of earlier ones.
-        let accuracy = |split| {
-            let evaluation = outcome.evaluation(split)?;
-            (evaluation.step == outcome.steps).then_some(evaluation.accuracy)
-        };
-        Self {
-            task: config.task,
-            seed: config.seed,
-            workers: 0,
-            epochs: config.schedule.epochs,
-            not_evaluated: None,
-            test_accuracy: accuracy(Split::Test),
-            validation_accuracy: accuracy(Split::Validation),
-            seconds: 0.0,
-            steps: outcome.steps,
-            rollbacks: outcome.rollbacks,
-            equations: outcome.equations,
-            interrupted: outcome.interrupted,
-            weights_sha256: outcome.weights_sha256.clone(),
-            multipliers_sha256: outcome.multipliers_sha256.clone(),
-            kernels: lagrange_core::blas::kernels(),
-            bytes_sent: 0,
-            bytes_to_workers: 0,
-            bytes_from_workers: 0,
-            run_dir: run_dir.to_owned(),
-        }
-    }
-}
-
-/// Makes the folder that a flag names, and those above it.
-///
-/// # Errors
-/// If it cannot be made.
-pub(crate) fn make_folder(flag: &str, path: &Path) -> Result<()> {
-    let Err(error) = std::fs::create_dir_all(path) else {
-        return Ok(());
-    };
-    let shown = path.display();
-    match path.symlink_metadata().is_ok() && !path.is_dir() {
-        true => bail!(
-            "{flag} {shown}: there is something of that name that is no folder; choose another"
-        ),
-        false => bail!("{flag} {shown}: cannot be made: {error}"),
-    }
-}
-
-/// Makes `runs/TASK-seedN-TIME`, with a number behind it where that exists: runs that begin together each get their own.
-fn make_default(config: &Config) -> Result<PathBuf> {
-    let base = Path::new("runs");
-    make_folder("without --run-dir, runs lie in", base)?;
-    let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-    let name = format!("{}-seed{}-{time}", config.task, config.seed);
-    for number in 1.. {
-        let path = match number {
-            1 => base.join(&name),
-            number => base.join(format!("{name}-{number}")),
-        };
-        match std::fs::create_dir(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => {
-                made.with_context(|| format!("{}: cannot be made", path.display()))?;
-                return Ok(path);
-            }
-        }
-    }
-    unreachable!("there are more numbers than folders")
-}
-
 /// Epochs of the whole run whose result a folder has, if it has one.
 fn completed(folder: &Path) -> Option<f64> {
     let result = std::fs::read(folder.join("result.json")).ok()?;
@@ -409,94 +274,6 @@ fn remove_unfinished(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// The moment of a run that its metrics are kept up to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// Steps completed.
-    pub step: u64,
-    /// Splits that will be evaluated at this step again.
-    pub due: Vec<Split>,
-}
-
-impl Kept {
-    /// Whether a line of the metrics is of this moment or an earlier one.
-    fn has(&self, line: &str) -> bool {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        let still_due = || self.due.iter().any(|split| line["split"] == json!(split));
-        let Some(step) = line["step"].as_u64() else {
-            return false;
-        };
-        step < self.step || (step == self.step && (line["event"] != "evaluation" || !still_due()))
-    }
-}
-
-/// Writes a file whole or not at all, for whoever the umask lets read it.
-///
-/// # Errors
-/// If it cannot be written, naming it.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, bytes, Access::Usual)
-        .with_context(|| format!("{}: cannot be written", path.display()))
-}
-
-/// Keeps other processes out of a folder, for as long as this one lives; nothing where the file system has no locks.
-///
-/// # Errors
-/// If another process is at work in it, or its file cannot be made.
-pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
-    let path = folder.join(".lock");
-    let file =
-        File::create(&path).with_context(|| format!("{}: cannot be written", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => bail!(
-            "{}: another lagrange process is at work in it",
-            folder.display()
-        ),
-        // Lustre and NFS may be mounted without.
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(
-                "{}: cannot be locked ({error}); going on: make sure that no other lagrange process works in it",
-                folder.display()
-            );
-            Ok(None)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_are_kept_up_to_what_the_checkpoint_holds() {
-        let kept = Kept {
-            step: 8,
-            due: vec![Split::Test],
-        };
-        for (is_kept, line) in [
-            (true, json!({ "event": "step", "step": 8 })),
-            (true, json!({ "event": "rollback", "step": 8 })),
-            (
-                true,
-                json!({ "event": "evaluation", "step": 4, "split": "test" }),
-            ),
-            (
-                true,
-                json!({ "event": "evaluation", "step": 8, "split": "validation" }),
-            ),
-            (
-                false,
-                json!({ "event": "evaluation", "step": 8, "split": "test" }),
-            ),
-            (false, json!({ "event": "step", "step": 9 })),
-            (false, json!({ "event": "membership", "workers": 2 })),
-        ] {
-            assert_eq!(kept.has(&line.to_string()), is_kept, "{line}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How long a run stands still when a process is lost: from the loss to the next step that is completed without it.
 
+#![allow(clippy::print_stdout, reason = "the times are the result")]
+
 mod binary;
 
 use binary::cluster::{Launch, Process, quiet_address};

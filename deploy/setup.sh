@@ -16,10 +16,20 @@ as_root() {
     fi
 }
 
+installed() {
+    dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
 debian() {
+    # Any OpenBLAS will do, and all give the same bits. Lagrange has threads of its own, so the one without any is enough;
+    # the others start theirs before the program has a say.
+    blas=libopenblas-serial-dev
+    for other in libopenblas-pthread-dev libopenblas-openmp-dev; do
+        if installed "$other"; then blas=$other; fi
+    done
     missing=''
-    for package in gcc libc6-dev libopenblas-dev pkg-config procps; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    for package in gcc libc6-dev "$blas" pkg-config procps; do
+        installed "$package" || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
     say "installing$missing"

@@ -152,6 +152,41 @@ fn addresses_that_cannot_be_had_are_named() {
 }
 
 #[test]
+fn certificates_are_made_for_hosts_only() {
+    let folder = tempfile::tempdir().expect("folder");
+    let made = folder.path().join("made");
+    let long = "a".repeat(70);
+    for (host, part) in [
+        ("https://h:7400", "give h alone"),
+        ("h:7400", "no port belongs here"),
+        ("127.0.0.1/8", "a network"),
+        ("a b", "neither an IP address nor a host name"),
+        ("h,,b", "an empty name"),
+        ("", "an empty name"),
+        (&long, "1 to 63"),
+        ("*.example.org", "wildcards"),
+        ("bücher.example", "xn--"),
+        ("0.0.0.0", "only for listening"),
+    ] {
+        let message = failure(&["certs", path(&made), "--host", host], 2);
+        assert!(
+            message.contains("--host") && message.contains(part),
+            "`{part}` in: {message}"
+        );
+        assert!(!made.exists(), "nothing is written for {host}");
+    }
+    let hosts = "localhost, 127.0.0.1,[::1],LOCALHOST.,::1";
+    let output = lagrange(&["certs", path(&made), "--host", hosts])
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("made for localhost, 127.0.0.1, ::1, good"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_coordinator_without_workers_gives_up() {
     let folder = tempfile::tempdir().expect("folder");
     let run_dir = folder.path().join("run");

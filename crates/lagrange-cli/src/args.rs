@@ -1,11 +1,13 @@
 //! The command line.
 
+use crate::certs::certifiable;
 use crate::compare::Row;
 use crate::seeds::Seeds;
 use crate::sweep::Grid;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lagrange_coordinator::Rules;
 use lagrange_data::Task;
+use lagrange_protocol::Host;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -204,9 +206,15 @@ pub struct SecurityArgs {
 pub struct CertsArgs {
     /// Folder to make them in.
     pub folder: PathBuf,
-    /// Host names and addresses by which workers dial the coordinator.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["localhost", "127.0.0.1", "::1"])]
-    pub host: Vec<String>,
+    /// Host names and addresses by which workers dial the coordinator, without ports.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_values = ["localhost", "127.0.0.1", "::1"],
+        value_parser = certifiable
+    )]
+    pub host: Vec<Host>,
     /// Days that they are good for.
     #[arg(long, value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub days: u16,

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// The authority's certificate, which everybody needs, and its key, which nobody needs to make a run.
 pub(crate) const AUTHORITY: &str = "ca.pem";
-const AUTHORITY_KEY: &str = "ca.key";
+pub(crate) const AUTHORITY_KEY: &str = "ca.key";
 /// The join token.
 pub(crate) const TOKEN: &str = "token";
 

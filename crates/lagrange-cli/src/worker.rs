@@ -25,6 +25,9 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
             Some((config.network, config.task))
         }
     };
+    if !args.child {
+        security::warn_of_open_secrets(&args.security);
+    }
     let threads = args.threads.map_or(cores, usize::from);
     let options = WorkerOptions {
         coordinator: args.connect.clone(),

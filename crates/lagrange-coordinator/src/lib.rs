@@ -14,6 +14,7 @@ mod membership;
 mod multipliers;
 mod pace;
 mod plan;
+mod refusals;
 mod report;
 mod round;
 mod rules;
@@ -21,6 +22,7 @@ mod run_plan;
 mod serve;
 mod service;
 mod start;
+mod tls;
 mod training;
 
 pub use checkpoint::{CheckpointError, CheckpointStore, Facts, Found, Snapshot};

@@ -1,10 +1,11 @@
 //! A whole coordinator: the service on a listener, the driver on a thread, until the run ends.
 
-use crate::admission::strangers;
+use crate::admission::{Gate, strangers};
 use crate::checkpoint::CheckpointStore;
 use crate::driver::{Driver, Keep, Observed};
 use crate::plan::Outcome;
 use crate::service::{Connections, Service};
+use crate::tls::encrypted;
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
     FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES,
@@ -14,18 +15,21 @@ use lagrange_protocol::v1::training_server::TrainingServer;
 use lagrange_protocol::{Expected, Ledger, Token};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::Stream;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::{Connected, TcpIncoming};
 
 /// How long workers may take to hang up once they have been told that the run is over.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -49,7 +53,7 @@ pub struct ServeOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Security {
     /// Certificates: with them everything is encrypted, and only workers with a certificate of the same authority are heard.
-    pub tls: Option<ServerTlsConfig>,
+    pub tls: Option<Arc<ServerConfig>>,
     /// A token that every worker must show.
     pub token: Option<Token>,
 }
@@ -79,10 +83,19 @@ pub enum ServeError {
     DriverDied,
 }
 
-/// The connections of a listener.
-#[must_use]
-pub fn connections_of(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
+/// The connections of a listener, and where they come from.
+pub fn connections_of(
+    listener: TcpListener,
+) -> impl Stream<Item = io::Result<(TcpStream, SocketAddr)>> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    incoming.filter_map(|accepted| match accepted {
+        // Who has no address any more has hung up.
+        Ok(connection) => connection
+            .peer_addr()
+            .ok()
+            .map(|peer| Ok((connection, peer))),
+        Err(error) => Some(Err(error)),
+    })
 }
 
 /// The workers of a run that has ended, who do not know it yet: if this process died now, they would wait for one that goes on.
@@ -111,13 +124,14 @@ impl Audience {
     }
 }
 
-/// Serves `training` on connections of any kind until it ends. `interrupt` asks for an early end with what there is. Workers are let go only by
+/// Serves `training` on connections of any kind, each with the address of who is at its other end, until it
+/// ends. `interrupt` asks for an early end with what there is. Workers are let go only by
 /// [`Audience::dismiss`]: once the result is where a crash cannot reach it.
 ///
 /// # Errors
 /// [`ServeError`]
 pub async fn serve<I>(
-    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    incoming: impl Stream<Item = io::Result<(I, SocketAddr)>> + Send + 'static,
     training: Training,
     options: ServeOptions,
     interrupt: impl Future<Output = ()> + Send + 'static,
@@ -160,8 +174,13 @@ where
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = run_server(incoming, service, options.security.tls, stopped)?;
-    let server = tokio::spawn(server);
+    let services = Routes::new(join_service(service));
+    let gate = Gate::new(options.security.tls.is_some());
+    let incoming = strangers(incoming, gate);
+    let server = match options.security.tls {
+        None => tokio::spawn(run_server(incoming, services, stopped)),
+        Some(config) => tokio::spawn(run_server(encrypted(incoming, config), services, stopped)),
+    };
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     interrupter.abort();
     if let Some(writer) = writer {
@@ -229,19 +248,21 @@ fn start(
     Ok(ended)
 }
 
-fn run_server<I>(
-    incoming: impl Stream<Item = io::Result<I>>,
-    service: Service,
-    tls: Option<ServerTlsConfig>,
-    stopped: oneshot::Receiver<()>,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>>, ServeError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = TrainingServer::new(service)
+fn join_service(service: Service) -> TrainingServer<Service> {
+    TrainingServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let mut server = Server::builder()
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+async fn run_server<I>(
+    incoming: impl Stream<Item = io::Result<I>>,
+    services: Routes,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
@@ -250,14 +271,9 @@ where
         .http2_max_header_list_size(MAX_TEXT_BYTES as u32 * 4)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .tcp_nodelay(true);
-    if let Some(tls) = tls {
-        server = server.tls_config(tls)?;
-    }
-    let router = server.add_service(service);
-    Ok(
-        router.serve_with_incoming_shutdown(strangers(incoming), async {
+        .add_routes(services)
+        .serve_with_incoming_shutdown(incoming, async {
             let _ = stopped.await;
-        }),
-    )
+        })
+        .await
 }

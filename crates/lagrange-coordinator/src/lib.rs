@@ -9,6 +9,7 @@ mod checkpoint;
 mod classic;
 mod driver;
 mod guard;
+mod health;
 mod history;
 mod membership;
 mod multipliers;

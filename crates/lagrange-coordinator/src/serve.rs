@@ -3,6 +3,7 @@
 use crate::admission::{Gate, strangers};
 use crate::checkpoint::CheckpointStore;
 use crate::driver::{Driver, Keep, Observed};
+use crate::health::Health;
 use crate::plan::Outcome;
 use crate::service::{Connections, Service};
 use crate::tls::encrypted;
@@ -102,6 +103,7 @@ pub fn connections_of(
 #[derive(Debug)]
 pub struct Audience {
     connections: Arc<Connections>,
+    health: Health,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -113,6 +115,7 @@ impl Audience {
     /// [`ServeError::Server`]
     pub async fn dismiss(self, message: &str) -> Result<(), ServeError> {
         self.connections.finish(message);
+        self.health.close().await;
         let _ = self.stop.send(());
         let abort = self.server.abort_handle();
         match tokio::time::timeout(GOODBYE, self.server).await {
@@ -174,7 +177,8 @@ where
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let services = Routes::new(join_service(service));
+    let (health, probed) = Health::serving().await;
+    let services = Routes::new(join_service(service)).add_service(probed);
     let gate = Gate::new(options.security.tls.is_some());
     let incoming = strangers(incoming, gate);
     let server = match options.security.tls {
@@ -183,12 +187,14 @@ where
     };
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     interrupter.abort();
+    health.over().await;
     if let Some(writer) = writer {
         // The driver is gone, and with it the last sender.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
     let audience = Audience {
         connections,
+        health,
         stop,
         server,
     };
@@ -266,7 +272,7 @@ where
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
-        // A worker has one stream.
+        // A worker has one stream; a probe may watch and ask beside it.
         .max_concurrent_streams(Some(2))
         .http2_max_header_list_size(MAX_TEXT_BYTES as u32 * 4)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))

@@ -2,7 +2,7 @@
 
 mod binary;
 
-use binary::{failure, lagrange};
+use binary::{failure, lagrange, path};
 use lagrange_tests::{bars, write_idx};
 use std::path::Path;
 
@@ -13,10 +13,6 @@ fn one_line(stderr: &str, parts: &[&str]) {
     for part in parts {
         assert!(lines[0].contains(part), "`{part}` in: {stderr}");
     }
-}
-
-fn path(folder: &Path) -> &str {
-    folder.to_str().expect("UTF-8")
 }
 
 #[test]
@@ -145,9 +141,86 @@ fn addresses_that_cannot_be_had_are_named() {
         &failure(&[&worker[..], &["--connect-timeout", "1"]].concat(), 1),
         &["no coordinator at", unknown],
     );
+}
+
+#[test]
+fn addresses_that_are_none_are_wrong_usage() {
+    for (flags, parts) in [
+        (
+            ["worker", "--connect", "nonsense"],
+            ["nonsense", "host:port"],
+        ),
+        (
+            ["worker", "--connect", "http://h:7400"],
+            ["URL", "`http://`"],
+        ),
+        (["worker", "--connect", "h:0"], ["`0`", "1 and 65535"]),
+        (
+            ["worker", "--connect", "h:70000"],
+            ["`70000`", "1 and 65535"],
+        ),
+        (
+            ["worker", "--connect", "::1:7400"],
+            ["brackets", "[::1]:7400"],
+        ),
+        (
+            ["coordinator", "--listen", "localhost:1"],
+            ["`localhost`", "127.0.0.1:7400"],
+        ),
+        (["train", "--listen", "*:7400"], ["`*`", "0.0.0.0:7400"]),
+    ] {
+        let message = failure(&flags, 2);
+        assert!(message.contains(flags[1]), "{message}");
+        for part in parts {
+            assert!(message.contains(part), "`{part}` in: {message}");
+        }
+    }
+    // Blanks around an address do no harm.
+    let worker = [
+        "worker",
+        "--connect",
+        " [::1]:1 ",
+        "--connect-timeout",
+        "0.3",
+    ];
     one_line(
-        &failure(&["worker", "--connect", "nonsense"], 1),
-        &["nonsense", "host:port"],
+        &failure(&worker, 1),
+        &["no coordinator at [::1]:1 within 0.3 s"],
+    );
+}
+
+#[test]
+fn certificates_are_made_for_hosts_only() {
+    let folder = tempfile::tempdir().expect("folder");
+    let made = folder.path().join("made");
+    let long = "a".repeat(70);
+    for (host, part) in [
+        ("https://h:7400", "give h alone"),
+        ("h:7400", "no port belongs here"),
+        ("127.0.0.1/8", "a network"),
+        ("a b", "neither an IP address nor a host name"),
+        ("h,,b", "an empty name"),
+        ("", "an empty name"),
+        (&long, "1 to 63"),
+        ("*.example.org", "wildcards"),
+        ("bücher.example", "xn--"),
+        ("0.0.0.0", "only for listening"),
+    ] {
+        let message = failure(&["certs", path(&made), "--host", host], 2);
+        assert!(
+            message.contains("--host") && message.contains(part),
+            "`{part}` in: {message}"
+        );
+        assert!(!made.exists(), "nothing is written for {host}");
+    }
+    let hosts = "localhost, 127.0.0.1,[::1],LOCALHOST.,::1";
+    let output = lagrange(&["certs", path(&made), "--host", hosts])
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("made for localhost, 127.0.0.1, ::1, good"),
+        "{said}"
     );
 }
 

@@ -139,7 +139,7 @@ fn without_workers_the_run_ends_with_an_error_and_no_orphan() {
     let begin = Instant::now();
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("all workers are gone"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("every worker process is gone"));
     assert!(
         begin.elapsed() < Duration::from_secs(20),
         "{:?}",

@@ -2,68 +2,13 @@
 
 mod binary;
 
+use binary::coordinator::{Coordinator, certificates};
 use binary::process::{alive, borrowed, short_run, signal, wait_until};
-use binary::{failure, json, lagrange, last_json};
-use std::io::{Read as _, Write as _};
+use binary::{failure, json, lagrange, path, stderr};
+use std::io::Write as _;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Makes certificates and a token.
-fn certificates(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join(name);
-    let output = lagrange(&["certs", &text(&path)]).output().expect("runs");
-    assert!(output.status.success());
-    path
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().expect("UTF-8").to_owned()
-}
-
-/// A coordinator on a port of its own, for a short run.
-struct Coordinator {
-    child: Child,
-    address: String,
-}
-
-impl Coordinator {
-    fn start(folder: &Path, epochs: u32, extra: &[&str]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-        let address = port.local_addr().expect("address").to_string();
-        drop(port);
-        let flags = [&["--listen", &address, "--quiet"], extra].concat();
-        let mut arguments = short_run(folder, "run", epochs, &flags);
-        "coordinator".clone_into(&mut arguments[0]);
-        let child = lagrange(&borrowed(&arguments))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("starts");
-        wait_until("the port", || TcpStream::connect(&address).is_ok());
-        Self { child, address }
-    }
-
-    fn worker(&self, extra: &[&str]) -> Child {
-        let arguments = ["worker", "--connect", &self.address, "--threads", "1"];
-        let arguments = [&arguments, extra].concat();
-        let mut command = lagrange(&arguments);
-        command.stderr(Stdio::piped());
-        command.spawn().expect("starts")
-    }
-
-    /// Ends as it should, with the result.
-    fn result(self) -> serde_json::Value {
-        let output = self.child.wait_with_output().expect("ends");
-        assert!(output.status.success(), "{}", stderr(&output));
-        last_json(&output)
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// A worker that does not get in: what it says.
 fn refused(coordinator: &Coordinator, extra: &[&str]) -> String {
@@ -89,22 +34,22 @@ fn only_who_has_certificate_and_token_joins_and_the_bits_are_the_same() {
     )));
     let ours = certificates(folder.path(), "ours");
     let others = certificates(folder.path(), "others");
-    let coordinator = Coordinator::start(folder.path(), 1, &["--tls", &text(&ours)]);
+    let coordinator = Coordinator::start(folder.path(), 1, &["--tls", path(&ours)]);
 
     // No certificate at all, one of another authority, and ours with another token.
     let unencrypted = refused(&coordinator, &[]);
-    assert!(unencrypted.contains("no coordinator at"), "{unencrypted}");
-    let stranger = refused(&coordinator, &["--tls", &text(&others)]);
+    assert!(unencrypted.contains("give --tls"), "{unencrypted}");
+    let stranger = refused(&coordinator, &["--tls", path(&others)]);
     assert!(stranger.contains("certificate"), "{stranger}");
     let without = folder.path().join("without");
     std::fs::create_dir(&without).expect("folder");
     for name in ["ca.pem", "worker.pem", "worker.key"] {
         std::fs::copy(ours.join(name), without.join(name)).expect("copied");
     }
-    let wrong = text(&others.join("token"));
+    let wrong = others.join("token");
     for flags in [
-        &["--tls", &text(&without)][..],
-        &["--tls", &text(&without), "--token-file", &wrong],
+        &["--tls", path(&without)][..],
+        &["--tls", path(&without), "--token-file", path(&wrong)],
     ] {
         let message = refused(&coordinator, flags);
         assert!(
@@ -116,13 +61,12 @@ fn only_who_has_certificate_and_token_joins_and_the_bits_are_the_same() {
     std::fs::copy(ours.join("worker.pem"), without.join("coordinator.pem")).expect("copied");
     std::fs::copy(ours.join("worker.key"), without.join("coordinator.key")).expect("copied");
     let elsewhere = tempfile::tempdir().expect("folder");
-    let mut impostor = Coordinator::start(elsewhere.path(), 1, &["--tls", &text(&without)]);
-    let message = refused(&impostor, &["--tls", &text(&ours)]);
+    let impostor = Coordinator::start(elsewhere.path(), 1, &["--tls", path(&without)]);
+    let message = refused(&impostor, &["--tls", path(&ours)]);
     assert!(message.contains("certificate"), "{message}");
-    impostor.child.kill().expect("killed");
-    impostor.child.wait().expect("reaped");
+    let _ = impostor.kill();
 
-    let mut worker = coordinator.worker(&["--tls", &text(&ours)]);
+    let mut worker = coordinator.worker(&["--tls", path(&ours)]);
     let encrypted = coordinator.result();
     assert!(worker.wait().expect("ends").success());
     for key in ["weights_sha256", "multipliers_sha256"] {
@@ -142,23 +86,23 @@ fn plain_text_does_not_leave_the_machine_unless_asked_to() {
         assert_eq!(message.lines().count(), 1, "{message}");
     }
     let folder = tempfile::tempdir().expect("folder");
-    let missing = text(folder.path());
-    let message = failure(&["coordinator", "--tls", &missing], 1);
+    let missing = path(folder.path());
+    let message = failure(&["coordinator", "--tls", missing], 1);
     assert!(
         message.contains("coordinator.pem") && message.contains("lagrange certs"),
         "{message}"
     );
     let made = certificates(folder.path(), "made");
-    let again = failure(&["certs", &text(&made)], 1);
+    let again = failure(&["certs", path(&made)], 1);
     assert!(again.contains("already"), "{again}");
     assert!(
-        lagrange(&["certs", "--keep", &text(&made)])
+        lagrange(&["certs", "--keep", path(&made)])
             .status()
             .expect("runs")
             .success()
     );
     std::fs::write(made.join("token"), "short").expect("written");
-    let message = failure(&["worker", "--tls", &text(&made)], 1);
+    let message = failure(&["worker", "--tls", path(&made)], 1);
     assert!(message.contains("16 to 512"), "{message}");
 }
 
@@ -176,13 +120,81 @@ fn keys_are_for_their_owner_and_tokens_for_no_log() {
         assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
     }
     let token = std::fs::read_to_string(made.join("token")).expect("token");
-    let extra = ["--tls", &text(&made), "--workers", "1", "--log", "trace"];
+    let extra = ["--tls", path(&made), "--workers", "1", "--log", "trace"];
     let output = lagrange(&borrowed(&short_run(folder.path(), "run", 1, &extra)))
         .output()
         .expect("runs");
     assert!(output.status.success());
     let log = stderr(&output);
     assert!(log.contains("TRACE") && !log.contains(token.trim()));
+}
+
+#[test]
+#[cfg(unix)]
+fn secrets_that_everybody_can_read_are_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("folder");
+    let made = certificates(folder.path(), "made");
+    let key = made.join("worker.key");
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&key, open).expect("set");
+    let said = in_vain(&made);
+    assert!(
+        said.contains("can read this secret; chmod 600 it"),
+        "{said}"
+    );
+    assert!(said.contains(path(&key)), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+/// A worker that finds nobody, with the files of a folder: what it says.
+fn in_vain(folder: &Path) -> String {
+    let worker = [
+        "worker",
+        "--connect",
+        "127.0.0.1:1",
+        "--connect-timeout",
+        "0.1",
+    ];
+    failure(&[&worker[..], &["--tls", path(folder)]].concat(), 1)
+}
+
+#[test]
+fn files_that_are_no_certificates_are_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (file, text, words) in [
+        ("worker.pem", "", "worker.pem: no certificate in it"),
+        (
+            "worker.key",
+            "ssh-rsa AAAA",
+            "worker.key: no private key in it",
+        ),
+        (
+            "ca.pem",
+            "-----BEGIN CERTIFICATE-----\n",
+            "ca.pem: damaged PEM",
+        ),
+        ("token", "", "token: a join token has 16 to 512"),
+        (
+            "token",
+            "two words that are long",
+            "visible characters without spaces",
+        ),
+    ] {
+        let made = certificates(folder.path(), &format!("{}-{file}", text.len()));
+        std::fs::write(made.join(file), text).expect("written");
+        let said = in_vain(&made);
+        assert!(said.contains(words), "{words}: {said}");
+        assert!(said.contains(path(&made)), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let (ours, others) = ["ours", "others"]
+        .map(|name| certificates(folder.path(), name))
+        .into();
+    std::fs::copy(others.join("worker.key"), ours.join("worker.key")).expect("copied");
+    let said = in_vain(&ours);
+    let words = "worker.pem and worker.key: the key is not that of the certificate";
+    assert!(said.contains(words), "{said}");
 }
 
 /// Peak memory of a process in kB.
@@ -275,26 +287,6 @@ fn a_gibibyte_of_garbage_leaves_the_run_unharmed_and_memory_bounded() {
     for key in ["weights_sha256", "multipliers_sha256"] {
         assert_eq!(result[key], baseline[key]);
     }
-}
-
-#[test]
-fn a_worker_that_waits_for_nobody_gives_up_by_itself() {
-    let begin = Instant::now();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-    let address = listener.local_addr().expect("address").to_string();
-    // Something that accepts and says nothing sensible.
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-            let _ = stream.read(&mut [0; 64]);
-        }
-    });
-    let message = failure(
-        &["worker", "--connect", &address, "--connect-timeout", "1"],
-        1,
-    );
-    assert!(message.contains("no coordinator at"), "{message}");
-    assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! The state machine under faults, without sockets: whatever happens to workers, the result has the same bits.
 
 use lagrange_cli::config::{Config, ScheduleKind};
-use lagrange_coordinator::ClassicUpdate;
+use lagrange_coordinator::{ClassicUpdate, Command, Event, Snapshot, Training, TrainingError};
 use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::network::{Activation, Padding, StageSpec};
 use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
 use lagrange_core::schedule::streaming::{HiddenStep, Metric};
 use lagrange_data::{Dataset, Split};
+use lagrange_tests::hostile::tiny_runs;
 use lagrange_tests::memory::{Counts, Faults, run};
 use lagrange_tests::{Prepared, bars, small_config};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn hashes(outcome: &lagrange_coordinator::Outcome) -> (String, String) {
     (
@@ -340,33 +342,81 @@ fn multipliers_are_zero_only_when_switched_off() {
     assert_ne!(multipliers(1.0), zeros);
 }
 
-#[test]
-fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
-    use lagrange_coordinator::{Command, Event, Rules};
-    let prepared = Prepared::new(&small_config(5), &bars(150, 40));
-    let training = || prepared.begin(Rules::default());
-    let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
-    let now = std::time::Duration::ZERO;
-    let joined = || Event::Joined {
-        worker: 1,
-        threads: 1,
-    };
-    let lost = || Event::Lost {
+/// A run that has done its first step, and whose only worker has come or gone.
+fn taken_up() -> impl Fn() -> Training {
+    let run = &tiny_runs()[0];
+    let snapshot = Snapshot::from_bytes(&run.checkpoint(1)).expect("a checkpoint");
+    move || run.resume(&snapshot).expect("of this run")
+}
+
+const JOINED: Event = Event::Joined {
+    worker: 1,
+    threads: 1,
+};
+
+fn lost() -> Event {
+    Event::Lost {
         worker: 1,
         reason: "killed".to_owned(),
-    };
+    }
+}
+
+#[test]
+fn an_interrupted_run_without_workers_ends_at_once_with_what_there_is() {
+    let training = taken_up();
+    let ended = |commands: &[Command]| matches!(commands, [.., Command::End(Ok(outcome))] if outcome.interrupted);
+    let now = Duration::ZERO;
 
     let mut first = training();
-    first.handle(now, joined());
+    first.handle(now, JOINED);
     assert!(!ended(&first.handle(now, Event::Interrupted)));
     assert!(ended(&first.handle(now, lost())));
 
     let mut second = training();
-    second.handle(now, joined());
+    second.handle(now, JOINED);
     assert!(!ended(&second.handle(now, lost())));
     assert!(ended(&second.handle(now, Event::Interrupted)));
     assert!(
-        second.handle(now, joined()).is_empty(),
+        second.handle(now, JOINED).is_empty(),
         "an ended run stays ended"
     );
+}
+
+#[test]
+fn an_interrupt_before_the_first_step_has_nothing_to_save() {
+    let early = |commands: &[Command]| {
+        matches!(
+            commands,
+            [.., Command::End(Err(TrainingError::InterruptedEarly))]
+        )
+    };
+    let begin = || tiny_runs()[0].begin();
+    assert!(early(&begin().handle(Duration::ZERO, Event::Interrupted)));
+    let mut training = begin();
+    training.handle(Duration::ZERO, JOINED);
+    assert!(early(&training.handle(Duration::ZERO, Event::Interrupted)));
+}
+
+#[test]
+fn an_abandoned_run_ends_with_a_checkpoint_once_its_last_worker_is_gone() {
+    let training = taken_up();
+    let abandoned = || Event::Abandoned {
+        reason: "no more of them".to_owned(),
+    };
+    let ended = |commands: &[Command]| match commands {
+        [.., Command::Checkpoint(snapshot), Command::End(Err(error))] => {
+            assert_eq!(error.to_string(), "no more of them");
+            snapshot.facts.step == 1
+        }
+        _ => false,
+    };
+    let now = Duration::ZERO;
+    let mut first = training();
+    first.handle(now, JOINED);
+    assert!(
+        first.handle(now, abandoned()).is_empty(),
+        "somebody is there"
+    );
+    assert!(ended(&first.handle(now, lost())));
+    assert!(ended(&training().handle(now, abandoned())));
 }

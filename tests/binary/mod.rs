@@ -2,12 +2,15 @@
 #![allow(clippy::print_stdout, reason = "a test that fails tells its story")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod authority;
 pub mod cluster;
+pub mod coordinator;
 pub mod play;
 pub mod process;
 pub mod run_files;
 pub mod studies;
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// A command line of the built binary, free of the caller's LAGRANGE_ variables.
@@ -45,9 +48,21 @@ pub fn last_json(output: &Output) -> serde_json::Value {
 #[must_use]
 pub fn failure(arguments: &[&str], code: i32) -> String {
     let output = lagrange(arguments).output().expect("runs");
-    let stderr = text(&output.stderr);
+    let stderr = stderr(&output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
     stderr
+}
+
+/// What it said on stderr.
+#[must_use]
+pub fn stderr(output: &Output) -> String {
+    text(&output.stderr)
+}
+
+/// A path as an argument.
+#[must_use]
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
 }
 
 /// What a process wrote.

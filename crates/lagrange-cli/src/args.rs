@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::certs::certifiable;
 use crate::compare::Row;
 use crate::seeds::Seeds;
 use crate::sweep::Grid;
@@ -7,6 +8,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lagrange_coordinator::Rules;
 use lagrange_data::Task;
+use lagrange_protocol::{Address, Host, listen_address};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -226,9 +228,15 @@ pub struct SecurityArgs {
 pub struct CertsArgs {
     /// Folder to make them in.
     pub folder: PathBuf,
-    /// Host names and addresses by which workers dial the coordinator.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["localhost", "127.0.0.1", "::1"])]
-    pub host: Vec<String>,
+    /// Host names and addresses by which workers dial the coordinator, without ports.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_values = ["localhost", "127.0.0.1", "::1"],
+        value_parser = certifiable
+    )]
+    pub host: Vec<Host>,
     /// Days that they are good for.
     #[arg(long, value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub days: u16,
@@ -270,6 +278,7 @@ pub struct TrainArgs {
         long,
         value_name = "ADDRESS",
         default_value = "127.0.0.1:0",
+        value_parser = listen_address,
         env = "LAGRANGE_LISTEN"
     )]
     pub listen: SocketAddr,
@@ -299,6 +308,7 @@ pub struct CoordinatorArgs {
         long,
         value_name = "ADDRESS",
         default_value = "127.0.0.1:7400",
+        value_parser = listen_address,
         env = "LAGRANGE_LISTEN"
     )]
     pub listen: SocketAddr,
@@ -323,14 +333,15 @@ pub struct WorkerArgs {
         default_value = "127.0.0.1:7400",
         env = "LAGRANGE_CONNECT"
     )]
-    pub connect: String,
+    pub connect: Address,
     /// Threads to compute on [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
     /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost.
+    /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost. What
+    /// no further try can mend ends at once.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, env = "LAGRANGE_CONNECT_TIMEOUT")]
     pub connect_timeout: Duration,
     /// Join only a run of this configuration file's network and task.

@@ -4,15 +4,17 @@ use crate::args::CertsArgs;
 use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
 use lagrange_coordinator::{Access, hexadecimal, write_whole};
+use lagrange_protocol::{Host, HostError};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The authority's certificate, which everybody needs, and its key, which nobody needs to make a run.
 pub(crate) const AUTHORITY: &str = "ca.pem";
-const AUTHORITY_KEY: &str = "ca.key";
+pub(crate) const AUTHORITY_KEY: &str = "ca.key";
 /// The join token.
 pub(crate) const TOKEN: &str = "token";
 
@@ -40,6 +42,28 @@ pub(crate) const WORKER: Role = Role {
     key: "worker.key",
 };
 
+/// Why a name cannot be in a coordinator's certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum NameError {
+    /// It is no host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// It stands for all addresses of a machine.
+    #[error("{0} is only for listening: give the names or addresses that workers dial")]
+    Unspecified(IpAddr),
+}
+
+/// A host that can be dialled, and so certified.
+///
+/// # Errors
+/// [`NameError`]
+pub fn certifiable(text: &str) -> Result<Host, NameError> {
+    match text.parse()? {
+        Host::Ip(ip) if ip.is_unspecified() => Err(NameError::Unspecified(ip)),
+        host => Ok(host),
+    }
+}
+
 /// Makes everything, unless it is there already and may be kept.
 ///
 /// # Errors
@@ -56,7 +80,8 @@ pub fn run(args: &CertsArgs) -> Result<()> {
     }
     std::fs::create_dir_all(folder).with_context(|| format!("{shown}: cannot be made"))?;
     let authority = authority(args.days)?;
-    for (role, hosts) in [(COORDINATOR, &args.host[..]), (WORKER, &[])] {
+    let hosts = distinct(&args.host);
+    for (role, hosts) in [(COORDINATOR, &hosts[..]), (WORKER, &[])] {
         let (certificate, key) = certificate(&role, hosts, args.days, &authority.issuer)?;
         write(&folder.join(role.certificate), &certificate, Access::Usual)?;
         write(&folder.join(role.key), &key, Access::Owner)?;
@@ -80,12 +105,27 @@ pub fn run(args: &CertsArgs) -> Result<()> {
          coordinator: lagrange coordinator --tls {shown}\n\
          workers:     {AUTHORITY}, {}, {} and {TOKEN} in a folder, and lagrange worker --tls FOLDER\n\
          keep {AUTHORITY_KEY} away from both: who has it can make certificates",
-        args.host.join(", "),
+        hosts
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
         args.days,
         WORKER.certificate,
         WORKER.key,
     ));
     Ok(())
+}
+
+/// Each host once, in the order given.
+fn distinct(hosts: &[Host]) -> Vec<Host> {
+    let mut distinct = Vec::new();
+    for host in hosts {
+        if !distinct.contains(host) {
+            distinct.push(host.clone());
+        }
+    }
+    distinct
 }
 
 struct Authority {
@@ -109,7 +149,7 @@ fn authority(days: u16) -> Result<Authority> {
 /// Certificate and key of `role`, signed by `issuer`.
 fn certificate(
     role: &Role,
-    hosts: &[String],
+    hosts: &[Host],
     days: u16,
     issuer: &Issuer<'_, KeyPair>,
 ) -> Result<(String, String)> {
@@ -125,9 +165,14 @@ fn certificate(
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-fn parameters(name: &str, hosts: &[String], days: u16) -> Result<CertificateParams> {
-    let mut params = CertificateParams::new(hosts.to_vec())
-        .with_context(|| format!("--host {}: not a host name or address", hosts.join(", ")))?;
+fn parameters(name: &str, hosts: &[Host], days: u16) -> Result<CertificateParams> {
+    let mut params = CertificateParams::default();
+    for host in hosts {
+        params.subject_alt_names.push(match host {
+            Host::Name(name) => SanType::DnsName(name.as_str().try_into()?),
+            Host::Ip(ip) => SanType::IpAddress(*ip),
+        });
+    }
     params.distinguished_name.push(DnType::CommonName, name);
     let today = jiff::tz::Offset::UTC
         .to_datetime(jiff::Timestamp::now())

@@ -381,7 +381,7 @@ pub async fn run_in_process(
     let mut workers = JoinSet::new();
     for index in 0..count {
         let options = WorkerOptions {
-            coordinator: address.to_string(),
+            coordinator: address.into(),
             name: format!("in-process-{index}"),
             threads,
             executor: compute_threads(threads)?,

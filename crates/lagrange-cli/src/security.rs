@@ -1,13 +1,17 @@
 //! Certificates, token and plain text: what the flags say, checked and read.
 
 use crate::args::SecurityArgs;
-use crate::certs::{AUTHORITY, COORDINATOR, Role, TOKEN, WORKER};
+use crate::certs::{AUTHORITY, AUTHORITY_KEY, COORDINATOR, Role, TOKEN, WORKER};
 use anyhow::{Context as _, Result, bail};
-use lagrange_protocol::Token;
-use lagrange_worker::WorkerError;
-use std::net::{IpAddr, SocketAddr};
+use lagrange_protocol::certificates::{
+    CertificateFileError, authority, certificates, client_config, private_key, server_config,
+};
+use lagrange_protocol::{Address, Token};
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use std::sync::Arc;
 
 /// What a coordinator that listens on `listen` asks of its workers.
 ///
@@ -17,12 +21,16 @@ pub fn of_coordinator(
     args: &SecurityArgs,
     listen: SocketAddr,
 ) -> Result<lagrange_coordinator::Security> {
-    check_plain_text(args, &format!("--listen {listen}"), is_local(listen.ip()))?;
-    let tls = args.tls.as_deref().map(|folder| {
-        let (authority, identity) = pair(folder, &COORDINATOR)?;
-        let config = ServerTlsConfig::new().identity(identity);
-        anyhow::Ok(config.client_ca_root(authority))
-    });
+    check_plain_text(
+        args,
+        &format!("--listen {listen}"),
+        listen.ip().is_loopback(),
+    )?;
+    warn_of_open_secrets(args);
+    let tls = args
+        .tls
+        .as_deref()
+        .map(|folder| config(folder, &COORDINATOR, server_config));
     Ok(lagrange_coordinator::Security {
         tls: tls.transpose()?,
         token: token(args)?,
@@ -32,29 +40,21 @@ pub fn of_coordinator(
 /// What a worker that dials `address` shows.
 ///
 /// # Errors
-/// If `address` is none, a file cannot be read, or others could read what is sent.
-pub fn of_worker(args: &SecurityArgs, address: &str) -> Result<lagrange_worker::Security> {
-    let (host, _) = address
-        .rsplit_once(':')
-        .ok_or_else(|| WorkerError::BadAddress {
-            address: address.to_owned(),
-        })?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let local = host == "localhost" || host.parse().is_ok_and(is_local);
-    check_plain_text(args, &format!("--connect {address}"), local)?;
-    let tls = args.tls.as_deref().map(|folder| {
-        let (authority, identity) = pair(folder, &WORKER)?;
-        let config = ClientTlsConfig::new().ca_certificate(authority);
-        anyhow::Ok(config.identity(identity))
-    });
+/// If a file cannot be read, or others could read what is sent.
+pub fn of_worker(args: &SecurityArgs, address: &Address) -> Result<lagrange_worker::Security> {
+    check_plain_text(
+        args,
+        &format!("--connect {address}"),
+        address.host.is_loopback(),
+    )?;
+    let tls = args
+        .tls
+        .as_deref()
+        .map(|folder| config(folder, &WORKER, client_config));
     Ok(lagrange_worker::Security {
         tls: tls.transpose()?,
         token: token(args)?,
     })
-}
-
-fn is_local(address: IpAddr) -> bool {
-    address.is_loopback()
 }
 
 /// Plain text leaves this machine only if it is asked to.
@@ -68,19 +68,61 @@ fn check_plain_text(args: &SecurityArgs, what: &str, local: bool) -> Result<()> 
     Ok(())
 }
 
-/// The authority's certificate, and a role's own with its key.
-fn pair(folder: &Path, role: &Role) -> Result<(Certificate, Identity)> {
+/// How a role speaks TLS, by the files in `folder`.
+fn config<C>(
+    folder: &Path,
+    role: &Role,
+    config: impl FnOnce(
+        Vec<CertificateDer<'static>>,
+        PrivateKeyDer<'static>,
+        Arc<RootCertStore>,
+    ) -> Result<C, CertificateFileError>,
+) -> Result<Arc<C>> {
+    let shown = folder.display();
     let read = |name: &str| {
-        let path = folder.join(name);
-        std::fs::read(&path).with_context(|| {
-            format!(
-                "--tls {}: {name} cannot be read; `lagrange certs` makes what is needed",
-                folder.display()
-            )
+        std::fs::read(folder.join(name)).with_context(|| {
+            format!("--tls {shown}: {name} cannot be read; `lagrange certs` makes what is needed")
         })
     };
-    let identity = Identity::from_pem(read(role.certificate)?, read(role.key)?);
-    Ok((Certificate::from_pem(read(AUTHORITY)?), identity))
+    let in_file = |name: &str| format!("--tls {shown}: {name}");
+    let chain =
+        certificates(&read(role.certificate)?).with_context(|| in_file(role.certificate))?;
+    let key = private_key(&read(role.key)?).with_context(|| in_file(role.key))?;
+    let authority = certificates(&read(AUTHORITY)?)
+        .and_then(authority)
+        .with_context(|| in_file(AUTHORITY))?;
+    let config = config(chain, key, authority)
+        .with_context(|| in_file(&format!("{} and {}", role.certificate, role.key)))?;
+    Ok(Arc::new(config))
+}
+
+/// Keys and token are for their owner: who reads them can join, or take the coordinator's place.
+pub fn warn_of_open_secrets(args: &SecurityArgs) {
+    let in_folder = args.tls.iter().flat_map(|folder| {
+        let names = [COORDINATOR.key, WORKER.key, AUTHORITY_KEY, TOKEN];
+        names.map(|name| folder.join(name))
+    });
+    for file in in_folder.chain(args.token_file.clone()) {
+        if is_open(&file) {
+            tracing::warn!(
+                file = %file.display(),
+                "everybody on this machine can read this secret; chmod 600 it"
+            );
+        }
+    }
+}
+
+/// Whether users of this machine can read a file who are neither its owner nor of its group, to whom a
+/// container may have given it.
+#[cfg(unix)]
+fn is_open(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    false
 }
 
 /// The join token: of its own file, or of the certificates' folder if there is one in it.

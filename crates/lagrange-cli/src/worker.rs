@@ -26,6 +26,9 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
             Some((config.network, config.task))
         }
     };
+    if !args.child {
+        security::warn_of_open_secrets(&args.security);
+    }
     let options = WorkerOptions {
         coordinator: args.connect.clone(),
         name: name(),

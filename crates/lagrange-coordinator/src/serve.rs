@@ -1,10 +1,12 @@
 //! A whole coordinator: the service on a listener, the driver on a thread, until the run ends.
 
-use crate::admission::strangers;
+use crate::admission::{Gate, strangers};
 use crate::checkpoint::CheckpointStore;
 use crate::driver::{Driver, Keep, Observed};
+use crate::health::Health;
 use crate::plan::Outcome;
 use crate::service::{Connections, Service};
+use crate::tls::encrypted;
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{
     FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES,
@@ -14,18 +16,21 @@ use lagrange_protocol::v1::training_server::TrainingServer;
 use lagrange_protocol::{Expected, Ledger, Token};
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::Stream;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Server, ServerTlsConfig};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::{Connected, TcpIncoming};
 
 /// How long workers may take to hang up once they have been told that the run is over.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -58,7 +63,7 @@ pub enum Stop {
 #[derive(Debug, Clone, Default)]
 pub struct Security {
     /// Certificates: with them everything is encrypted, and only workers with a certificate of the same authority are heard.
-    pub tls: Option<ServerTlsConfig>,
+    pub tls: Option<Arc<ServerConfig>>,
     /// A token that every worker must show.
     pub token: Option<Token>,
 }
@@ -93,16 +98,40 @@ pub enum ServeError {
     DriverDied,
 }
 
-/// The connections of a listener.
-#[must_use]
-pub fn connections_of(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
+/// Pause before the next connection is accepted when one could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The connections of a listener, and where they come from. One that cannot be accepted, because too many files are
+/// open, waits until it can.
+pub fn connections_of(
+    listener: TcpListener,
+) -> impl Stream<Item = io::Result<(TcpStream, SocketAddr)>> {
+    let told = Arc::new(AtomicBool::new(false));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let patient = incoming.then(move |accepted| {
+        let told = Arc::clone(&told);
+        async move {
+            if let Err(error) = &accepted {
+                if !told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "a connection cannot be accepted; trying again (`ulimit -n` is the number of open files)");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            accepted.ok()
+        }
+    });
+    // Who has no address any more has hung up.
+    patient.filter_map(|connection| {
+        let peer = connection.as_ref()?.peer_addr().ok()?;
+        Some(Ok((connection?, peer)))
+    })
 }
 
 /// The workers of a run that has ended, who do not know it yet: if this process died now, they would wait for one that goes on.
 #[derive(Debug)]
 pub struct Audience {
     connections: Arc<Connections>,
+    health: Health,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -114,6 +143,7 @@ impl Audience {
     /// [`ServeError::Server`]
     pub async fn dismiss(self, message: &str) -> Result<(), ServeError> {
         self.connections.finish(message);
+        self.health.close().await;
         let _ = self.stop.send(());
         let abort = self.server.abort_handle();
         match tokio::time::timeout(GOODBYE, self.server).await {
@@ -125,13 +155,14 @@ impl Audience {
     }
 }
 
-/// Serves `training` on connections of any kind until it ends. `stop` asks for an early end. Workers are let go only by
+/// Serves `training` on connections of any kind, each with the address of who is at its other end, until it
+/// ends. `stop` asks for an early end. Workers are let go only by
 /// [`Audience::dismiss`]: once the result is where a crash cannot reach it.
 ///
 /// # Errors
 /// [`ServeError`]
 pub async fn serve<I>(
-    incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    incoming: impl Stream<Item = io::Result<(I, SocketAddr)>> + Send + 'static,
     training: Training,
     options: ServeOptions,
     stop: impl Future<Output = Stop> + Send + 'static,
@@ -176,16 +207,24 @@ where
     });
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = run_server(incoming, service, options.security.tls, stopped)?;
-    let server = tokio::spawn(server);
+    let (health, probed) = Health::serving().await;
+    let services = Routes::new(join_service(service)).add_service(probed);
+    let gate = Gate::new(options.security.tls.is_some());
+    let incoming = strangers(incoming, gate);
+    let server = match options.security.tls {
+        None => tokio::spawn(run_server(incoming, services, stopped)),
+        Some(config) => tokio::spawn(run_server(encrypted(incoming, config), services, stopped)),
+    };
     let result = ended.await.map_err(|_| ServeError::DriverDied);
     stopper.abort();
+    health.over().await;
     if let Some(writer) = writer {
         // The driver is gone, and with it the last sender.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
     let audience = Audience {
         connections,
+        health,
         stop,
         server,
     };
@@ -245,35 +284,32 @@ fn start(
     Ok(ended)
 }
 
-fn run_server<I>(
-    incoming: impl Stream<Item = io::Result<I>>,
-    service: Service,
-    tls: Option<ServerTlsConfig>,
-    stopped: oneshot::Receiver<()>,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>>, ServeError>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = TrainingServer::new(service)
+fn join_service(service: Service) -> TrainingServer<Service> {
+    TrainingServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let mut server = Server::builder()
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+async fn run_server<I>(
+    incoming: impl Stream<Item = io::Result<I>>,
+    services: Routes,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
-        // A worker has one stream.
+        // A worker has one stream; a probe may watch and ask beside it.
         .max_concurrent_streams(Some(2))
         .http2_max_header_list_size(MAX_TEXT_BYTES as u32 * 4)
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .tcp_nodelay(true);
-    if let Some(tls) = tls {
-        server = server.tls_config(tls)?;
-    }
-    let router = server.add_service(service);
-    Ok(
-        router.serve_with_incoming_shutdown(strangers(incoming), async {
+        .add_routes(services)
+        .serve_with_incoming_shutdown(incoming, async {
             let _ = stopped.await;
-        }),
-    )
+        })
+        .await
 }

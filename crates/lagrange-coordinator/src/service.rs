@@ -2,6 +2,7 @@
 
 use crate::admission::Admission;
 use crate::membership::WorkerId;
+use crate::refusals::Refusal;
 use crate::training::Event;
 use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES, TOKEN_PENALTY};
 use lagrange_protocol::v1::training_server::Training;
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::server::TlsConnectInfo;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 type Outgoing = Result<v1::CoordinatorMessage, Status>;
 
@@ -139,23 +140,12 @@ impl Training for Service {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
-        if let Some(token) = &self.token
-            && !token.is_shown(request.metadata())
-        {
-            tokio::time::sleep(TOKEN_PENALTY).await;
-            return Err(Status::unauthenticated(
-                "the join token is missing or wrong: give the worker the coordinator's --token-file",
-            ));
-        }
         let admission = admission(request.extensions());
-        let mut incoming = request.into_inner();
-        let worker_message::Kind::Hello(hello) = next_message(&mut incoming, &self.ledger).await?
-        else {
-            return Err(Status::invalid_argument(
-                "the first message must be a hello",
-            ));
-        };
-        check_hello(&hello, &self.expected)?;
+        let (hello, incoming) = self.meet(request).await.inspect_err(|status| {
+            if let Some(admission) = &admission {
+                tell_of(admission, status);
+            }
+        })?;
         if let Some(admission) = admission {
             admission.admit();
         }
@@ -188,6 +178,30 @@ impl Training for Service {
 }
 
 impl Service {
+    /// Checks token and hello: whoever passes may join.
+    async fn meet(
+        &self,
+        request: Request<Streaming<v1::WorkerMessage>>,
+    ) -> Result<(v1::Hello, Streaming<v1::WorkerMessage>), Status> {
+        if let Some(token) = &self.token
+            && !token.is_shown(request.metadata())
+        {
+            tokio::time::sleep(TOKEN_PENALTY).await;
+            return Err(Status::unauthenticated(
+                "the join token is missing or wrong: give the worker the coordinator's --token-file",
+            ));
+        }
+        let mut incoming = request.into_inner();
+        let worker_message::Kind::Hello(hello) = next_message(&mut incoming, &self.ledger).await?
+        else {
+            return Err(Status::invalid_argument(
+                "the first message must be a hello",
+            ));
+        };
+        check_hello(&hello, &self.expected)?;
+        Ok((hello, incoming))
+    }
+
     /// Other kernels do no harm but to reproducibility, so the worker may stay; the user should know.
     fn compare_kernels(&self, worker: WorkerId, hello: &v1::Hello) {
         let ours = lagrange_core::blas::kernels();
@@ -209,6 +223,20 @@ fn admission(extensions: &tonic::Extensions) -> Option<Admission> {
         Some(info.get_ref().clone())
     };
     extensions.get::<Admission>().cloned().or_else(encrypted)
+}
+
+/// Tells the log of a stranger that may not join; that a connection broke is not worth a word.
+fn tell_of(admission: &Admission, status: &Status) {
+    let refused = [
+        Code::Unauthenticated,
+        Code::FailedPrecondition,
+        Code::InvalidArgument,
+    ];
+    if refused.contains(&status.code()) {
+        // Some of it may be the stranger's own words.
+        let words = status.message().replace(char::is_control, " ");
+        admission.refuse(&Refusal::Join(words));
+    }
 }
 
 async fn next_message(

@@ -1,12 +1,17 @@
 //! The wire contract between coordinator and workers: generated types, their validated counterparts, payload framing and limits.
 
+mod address;
+mod certificate_fault;
+pub mod certificates;
 mod frames;
 mod handshake;
+mod host;
 mod job;
 mod ledger;
 pub mod limits;
 mod payload;
 mod shape;
+mod sniff;
 mod spec;
 mod sweep;
 mod token;
@@ -17,12 +22,16 @@ pub mod v1 {
     tonic::include_proto!("lagrange.v1");
 }
 
+pub use address::{Address, AddressError, listen_address};
+pub use certificate_fault::CertificateFault;
 pub use frames::{Assembler, FrameError, Framed, frames};
 pub use handshake::{Expected, Refusal, check_hello, check_ready};
+pub use host::{Host, HostError};
 pub use job::{Job, NodeSum, Reply, ReplyHeader, Work, WorkHeader};
 pub use ledger::{Ledger, wire_bytes};
 pub use payload::Payload;
 pub use shape::JobShape;
+pub use sniff::{Sniffer, Spoken};
 pub use spec::RunSpec;
 pub use token::{Token, TokenError};
 

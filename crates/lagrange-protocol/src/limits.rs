@@ -17,13 +17,13 @@ pub const WINDOW_BYTES: u32 = 16 << 20;
 /// Largest HTTP/2 frame: a chunk and its envelope in one, where the default of 16 KiB cuts it in seventy.
 pub const FRAME_BYTES: u32 = (CHUNK_BYTES as u32) + 4096;
 
-/// Connections that have not joined, at the same time; others are hung up on.
+/// Connections that have not joined, at the same time; when one more comes, the oldest is hung up on.
 pub const MAX_STRANGERS: usize = 64;
 
 /// What a connection may send before it has joined: a TLS handshake and a hello.
 pub const ADMISSION_BYTES: usize = 64 << 10;
 
-/// How long a connection may take to join.
+/// How long a connection may take to join; a probe of the health service never joins.
 pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a wrong token is pondered: whoever guesses gets no more than some hundred tries a second.
@@ -44,7 +44,7 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a probe may go unanswered before the connection counts as lost.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one attempt to connect may take.
+/// How long one attempt to connect may take, with the name resolved and TLS agreed on.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a peer may take over its next message of the handshake, the loading of its data included.

@@ -1,48 +1,95 @@
-//! Reaching the coordinator: again and again, with pauses that grow and differ from worker to worker.
+//! The search for a coordinator: again and again, with pauses that grow and differ from worker to worker,
+//! until the time for it is over.
 
-use crate::session::{WorkerError, WorkerOptions};
-use lagrange_protocol::limits::{
-    CONNECT_TIMEOUT, FRAME_BYTES, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, WINDOW_BYTES,
-};
-use std::future::Future;
+use crate::error::WorkerError;
+use crate::options::WorkerOptions;
+use lagrange_protocol::Address;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::pin::Pin;
 use std::time::Duration;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tokio::time::Instant;
 
 /// First pause between attempts; each is twice as long as the last, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A search that takes longer than this is worth a word.
+const UNNOTICED: Duration = Duration::from_secs(3);
 
-/// A connection in the making.
-pub type Connecting =
-    Pin<Box<dyn Future<Output = Result<Channel, tonic::transport::Error>> + Send>>;
-
-/// How an endpoint is connected to.
-pub trait Dial: std::fmt::Debug + Send + Sync {
-    /// Connects to `endpoint`.
-    fn dial(&self, endpoint: Endpoint) -> Connecting;
+/// A search, from the first attempt or the loss of a connection on.
+#[derive(Debug)]
+pub(crate) struct Search {
+    address: Address,
+    begin: Instant,
+    limit: Duration,
+    pauses: Pauses,
+    /// Why the attempts fail.
+    cause: Option<String>,
+    noticed: bool,
 }
 
-/// Over TCP.
-#[derive(Debug)]
-pub struct Tcp;
+impl Search {
+    pub(crate) fn new(options: &WorkerOptions) -> Self {
+        Self {
+            address: options.coordinator.clone(),
+            begin: Instant::now(),
+            limit: options.connect_timeout,
+            pauses: Pauses::new(&options.name),
+            cause: None,
+            noticed: false,
+        }
+    }
 
-impl Dial for Tcp {
-    fn dial(&self, endpoint: Endpoint) -> Connecting {
-        Box::pin(async move { endpoint.connect().await })
+    /// When it is over.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.begin + self.limit
+    }
+
+    /// Waits after an attempt that failed for `cause`, for a part of the time that is left.
+    ///
+    /// # Errors
+    /// [`WorkerError::Unreachable`] if none is left.
+    pub(crate) async fn pause(&mut self, cause: String) -> Result<(), WorkerError> {
+        let left = self.deadline().saturating_duration_since(Instant::now());
+        // An attempt that the end of the search cut short tells less than those before it.
+        let cause = match self.cause.take() {
+            Some(before) if left.is_zero() => before,
+            _ => cause,
+        };
+        if left < FIRST_PAUSE {
+            return Err(WorkerError::Unreachable {
+                address: self.address.clone(),
+                limit: self.limit,
+                cause,
+            });
+        }
+        self.notice(&cause, left);
+        self.cause = Some(cause);
+        tokio::time::sleep(self.pauses.next().min(left / 2)).await;
+        Ok(())
+    }
+
+    /// Says once that the search takes long.
+    fn notice(&mut self, cause: &str, left: Duration) {
+        if !self.noticed && self.begin.elapsed() >= UNNOTICED {
+            self.noticed = true;
+            tracing::warn!(
+                coordinator = %self.address,
+                cause,
+                seconds_left = left.as_secs(),
+                "no coordinator there yet; trying on"
+            );
+        }
     }
 }
 
 /// The pauses of one worker.
 #[derive(Debug)]
-pub(crate) struct Pauses {
+struct Pauses {
     name: u64,
     attempt: u32,
 }
 
 impl Pauses {
-    pub(crate) fn new(name: &str) -> Self {
+    fn new(name: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         Self {
@@ -53,7 +100,7 @@ impl Pauses {
 
     /// The next pause: between half and all of the doubled one, as the worker's name and the attempt decide, so that workers that lost the coordinator together
     /// do not all come back together.
-    pub(crate) fn next(&mut self) -> Duration {
+    fn next(&mut self) -> Duration {
         let doubled = FIRST_PAUSE
             .saturating_mul(1 << self.attempt.min(16))
             .min(LONGEST_PAUSE);
@@ -63,72 +110,6 @@ impl Pauses {
         let share = 0.5 + 0.5 * (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64;
         doubled.mul_f64(share)
     }
-}
-
-/// The coordinator's endpoint.
-pub(crate) fn endpoint(
-    address: &str,
-    tls: Option<&ClientTlsConfig>,
-) -> Result<Endpoint, WorkerError> {
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
-        .ok()
-        .filter(|endpoint| endpoint.uri().port().is_some())
-        .ok_or_else(|| WorkerError::BadAddress {
-            address: address.to_owned(),
-        })?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .max_frame_size(FRAME_BYTES)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true);
-    match tls {
-        Some(tls) => endpoint
-            .tls_config(tls.clone())
-            .map_err(|error| WorkerError::Certificates(root_cause(&error))),
-        None => Ok(endpoint),
-    }
-}
-
-/// Connects, trying for as long as `patience`.
-pub(crate) async fn connect(
-    options: &WorkerOptions,
-    patience: Duration,
-) -> Result<Channel, WorkerError> {
-    let address = &options.coordinator;
-    let endpoint = endpoint(address, options.security.tls.as_ref())?;
-    let deadline = tokio::time::Instant::now() + patience;
-    let mut pauses = Pauses::new(&options.name);
-    loop {
-        // Simulated and cut networks may leave a connection attempt without any answer.
-        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, options.dial.dial(endpoint.clone()));
-        let cause = match attempt.await {
-            Ok(Ok(channel)) => return Ok(channel),
-            Ok(Err(error)) => root_cause(&error),
-            Err(_) => "no answer".to_owned(),
-        };
-        let pause = pauses.next();
-        if tokio::time::Instant::now() + pause >= deadline {
-            return Err(WorkerError::Unreachable {
-                address: address.clone(),
-                seconds: patience.as_secs(),
-                cause,
-            });
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// The innermost error: "transport error" alone helps nobody.
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -5,12 +5,20 @@
 
 mod compute;
 mod connect;
+mod dial;
+mod error;
 mod executor;
+mod link;
+mod options;
 mod session;
 mod store;
+mod verdict;
+mod watched;
 
 pub use compute::{Answer, Compute, ComputeError};
-pub use connect::{Connecting, Dial, Tcp};
+pub use dial::{Connecting, Connection, Dial, Tcp};
+pub use error::{CertificateRefusal, WorkerError};
 pub use executor::{Executor, Task, Threads};
-pub use session::{Security, WorkerError, WorkerOptions, run};
+pub use options::{Security, WorkerOptions};
+pub use session::run;
 pub use store::{DataSource, ShardStore, StoreError};

@@ -2,13 +2,13 @@
 
 use super::faults::{Fault, Incident, Kind, schedule};
 use crate::Prepared;
-use hyper_util::rt::TokioIo;
 use lagrange_cli::config::Config;
 use lagrange_coordinator::{
     CheckpointStore, Observed, Outcome, Report, Rules, Security, ServeOptions, Training, serve,
 };
 use lagrange_data::Dataset;
-use lagrange_worker::{Connecting, DataSource, Dial, Executor, Task, WorkerOptions};
+use lagrange_protocol::{Address, Host};
+use lagrange_worker::{Connecting, Connection, DataSource, Dial, Executor, Task, WorkerOptions};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::{Endpoint, Uri};
 use turmoil::Sim;
 
 const PORT: u16 = 7400;
@@ -294,7 +293,7 @@ impl CoordinatorHost {
         let listener = turmoil::net::TcpListener::bind(("0.0.0.0", PORT)).await?;
         let (accepted, incoming) = unbounded_channel();
         let accepting = tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
+            while let Ok(connection) = listener.accept().await {
                 if accepted.send(Ok(connection)).is_err() {
                     break;
                 }
@@ -340,7 +339,10 @@ impl WorkerHost {
     async fn work(self) -> turmoil::Result {
         loop {
             let options = WorkerOptions {
-                coordinator: format!("{COORDINATOR}:{PORT}"),
+                coordinator: Address {
+                    host: Host::Name(COORDINATOR.to_owned()),
+                    port: PORT,
+                },
                 name: self.name.clone(),
                 threads: 1,
                 executor: Arc::new(Processor(Arc::clone(&self.slowness))),
@@ -376,13 +378,11 @@ impl Executor for Processor {
 struct SimulatedTcp;
 
 impl Dial for SimulatedTcp {
-    fn dial(&self, endpoint: Endpoint) -> Connecting {
-        let connector = tower::service_fn(|uri: Uri| async move {
-            let host = uri.host().unwrap_or_default().to_owned();
-            let port = uri.port_u16().unwrap_or_default();
+    fn dial(&self, address: &Address) -> Connecting {
+        let (host, port) = (address.host.to_string(), address.port);
+        Box::pin(async move {
             let connection = turmoil::net::TcpStream::connect((host, port)).await?;
-            Ok::<_, std::io::Error>(TokioIo::new(connection))
-        });
-        Box::pin(async move { endpoint.connect_with_connector(connector).await })
+            Ok(Box::new(connection) as Box<dyn Connection>)
+        })
     }
 }

@@ -73,9 +73,14 @@ impl Case {
         let steps = steps(&self.run_dir());
         let all: Vec<u64> = (1..=self.baseline["steps"].as_u64().expect("steps")).collect();
         assert_eq!(steps, all, "every step is in the metrics, and once");
-        assert!(
-            checkpoints(&self.run_dir()).is_empty(),
-            "a complete run needs none"
+        let kept: Vec<u64> = checkpoints(&self.run_dir())
+            .iter()
+            .map(|&(_, step)| step)
+            .collect();
+        assert_eq!(
+            kept,
+            all[all.len() - 1..],
+            "a complete run keeps its last one"
         );
     }
 }

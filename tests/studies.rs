@@ -95,7 +95,7 @@ fn values_that_cannot_be_run_are_named_before_anything_runs() {
     let _data = tiny(folder.path());
     for (grid, reason) in [
         ("schedule.trust=0.01,-1", "above 0"),
-        ("schedule.trust=0.01,a-little", "floating point"),
+        ("schedule.trust=0.01,a-little", "expected f32"),
         ("schedule.loss=squared,cubic", "cubic"),
         ("schedule.batch=32,33", "multiple"),
         ("schedule.batch=32,4096", "the smallest shard has"),

@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/debian
 
 say "debootstrap"
-debootstrap --variant=minbase --include=ca-certificates,libopenblas0-serial bookworm "$tree" >"$work/log" 2>&1 \
+debootstrap --variant=minbase --include=ca-certificates,libopenblas0-pthread bookworm "$tree" >"$work/log" 2>&1 \
     || { tail -n 20 "$work/log" >&2; exit 1; }
 rm -rf "$tree"/var/cache/apt/archives/*.deb
 tar -C "$tree" -c . | docker import --change 'LABEL lagrange.base=runtime' - $runtime >/dev/null
@@ -31,7 +31,7 @@ say "made $runtime"
 
 say "compiler and headers"
 chroot "$tree" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends gcc libc6-dev libopenblas-serial-dev pkg-config >"$work/log" 2>&1 \
+    apt-get install -y -qq --no-install-recommends gcc libc6-dev libopenblas-pthread-dev pkg-config >"$work/log" 2>&1 \
     || { tail -n 20 "$work/log" >&2; exit 1; }
 rm -rf "$tree"/var/cache/apt/archives/*.deb
 

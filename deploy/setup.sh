@@ -21,12 +21,10 @@ installed() {
 }
 
 debian() {
-    # Any OpenBLAS will do, and all give the same bits. Lagrange has threads of its own, so the one without any is enough;
-    # the others start theirs before the program has a say.
-    blas=libopenblas-serial-dev
-    for other in libopenblas-pthread-dev libopenblas-openmp-dev; do
-        if installed "$other"; then blas=$other; fi
-    done
+    # Debian's build for one thread has no locks: products of two threads at once come out wrong. It may stay installed,
+    # because the system prefers the other two.
+    blas=libopenblas-pthread-dev
+    if installed libopenblas-openmp-dev; then blas=libopenblas-openmp-dev; fi
     missing=''
     for package in gcc libc6-dev "$blas" pkg-config procps; do
         installed "$package" || missing="$missing $package"

@@ -1,15 +1,11 @@
-//! Whole clusters over loopback gRPC, with the workers as tasks of this process.
+//! Whole clusters with the workers as tasks of this process, and gRPC over memory.
 
-use lagrange_cli::cluster::{CoordinatorOptions, run_in_process};
-use lagrange_cli::config::{Config, ScheduleKind};
-use lagrange_cli::run_folder::RunResult;
-use lagrange_coordinator::{ClassicUpdate, Rules, Security};
-use lagrange_core::schedule::classic::{Order, SolverKind};
-use lagrange_data::Dataset;
+use lagrange::{Cluster, Config, Dataset, Observed, RunDir, RunEvent, RunResult, Split};
+use lagrange_core::schedule::{BlockOrder, ClassicUpdate, ScheduleKind, SolverKind};
+use lagrange_core::start::StartKind;
 use lagrange_tests::{bars, small_config};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 async fn train(
     config: &Config,
@@ -18,29 +14,17 @@ async fn train(
     threads: usize,
     folder: &Path,
 ) -> RunResult {
-    lagrange_core::blas::use_one_thread();
-    let options = CoordinatorOptions {
-        rules: Rules {
-            workers,
-            join_timeout: Duration::from_secs(30),
-            ..Rules::default()
-        },
-        security: Security::default(),
-        data_dir: None,
-        run_dir: Some(folder.join(format!("{}-{workers}-{threads}", config.task))),
-        quiet: true,
-    };
-    let listen = "127.0.0.1:0".parse().expect("address");
-    run_in_process(
-        config.clone(),
-        Arc::clone(dataset),
-        threads,
-        options,
-        listen,
-        std::future::pending(),
-    )
-    .await
-    .expect("the run ends")
+    let run_dir = folder.join(format!("{}-{workers}-{threads}", config.task));
+    let cluster = Cluster::in_process(workers)
+        .threads(threads)
+        .run_dir(RunDir::At(run_dir));
+    let run = cluster.train(config.clone(), Arc::clone(dataset)).await;
+    run.expect("the run ends").result
+}
+
+fn metrics_of(result: &RunResult) -> PathBuf {
+    let run_dir = result.run_dir.as_ref().expect("a folder was asked for");
+    run_dir.join("metrics.jsonl")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,14 +77,14 @@ async fn the_last_stage_survives_its_first_steps_from_random_kernels() {
     let dataset = Arc::new(Dataset::embedded().expect("embedded"));
     let mut config = two_thousand_digits();
     config.schedule.loss = lagrange_core::loss::Loss::Squared;
-    config.start.kind = lagrange_coordinator::StartKind::He;
+    config.start.kind = StartKind::He;
     let result = train(&config, &dataset, 2, 1, folder.path()).await;
     assert!(result.test_accuracy > Some(0.9), "{result:?}");
 }
 
 /// Toeplitz rows that each stage of each step was fitted to, by the metrics.
 fn equations_by_step(result: &RunResult) -> Vec<Vec<u64>> {
-    let text = std::fs::read_to_string(result.run_dir.join("metrics.jsonl")).expect("metrics");
+    let text = std::fs::read_to_string(metrics_of(result)).expect("metrics");
     let lines = text
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"));
@@ -153,7 +137,7 @@ async fn the_metrics_count_the_rows_that_weights_were_fitted_to_whatever_the_sol
             "steps",
             Box::new(move |config| {
                 classic(SolverKind::Gram)(config);
-                config.classic.order = Order::OutputFirst;
+                config.classic.order = BlockOrder::OutputFirst;
                 config.classic.update = ClassicUpdate::Step;
             }),
             all(200),
@@ -174,4 +158,63 @@ async fn the_metrics_count_the_rows_that_weights_were_fitted_to_whatever_the_sol
         let total: u64 = steps.iter().flatten().sum();
         assert_eq!(total, result.equations, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_without_a_folder_tells_its_observers_and_gives_its_model() {
+    let dataset = Arc::new(bars(200, 40));
+    let (seen, reports) = std::sync::mpsc::channel();
+    let cluster = Cluster::in_process(2).observe(move |observed: &Observed| {
+        if let RunEvent::Step(step) = &observed.event {
+            seen.send(step.step).expect("somebody counts");
+        }
+    });
+    let run = cluster.train(small_config(4), Arc::clone(&dataset)).await;
+    let run = run.expect("the run ends");
+    assert_eq!(run.result.run_dir, None);
+    assert!(reports.iter().eq(1..=run.result.steps));
+    let confusion = run.model.evaluate(&dataset, Split::Test, 0);
+    assert_eq!(confusion.accuracy(), run.result.test_accuracy);
+    let predicted = run
+        .model
+        .predict(&dataset.test.images.pixels)
+        .expect("whole images");
+    let labels = dataset.test.labels.iter();
+    let right = predicted
+        .iter()
+        .zip(labels)
+        .filter(|&(&class, &label)| class == Some(run.model.task.class_of(label)));
+    assert_eq!(right.count() as u64, confusion.correct());
+    assert!(run.model.predict(&[0; 7]).is_err(), "no whole image");
+    // Whoever calls: other cores of OpenBLAS would give other bits.
+    assert_eq!(lagrange_core::blas::portable_core(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_was_stopped_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().expect("folder");
+    let dataset = Arc::new(bars(400, 100));
+    let config = small_config(8);
+    let whole = train(&config, &dataset, 2, 1, folder.path()).await;
+    let run_dir = folder.path().join("stopped");
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let mut stop = Some(stop);
+    let cluster = Cluster::in_process(2)
+        .run_dir(RunDir::At(run_dir.clone()))
+        .observe(move |observed: &Observed| {
+            if matches!(&observed.event, RunEvent::Step(step) if step.step == 3) {
+                stop.take().map(|stop| stop.send(()));
+            }
+        })
+        .stop_when(async { stopped.await.unwrap_or_default() });
+    let run = cluster.train(config, Arc::clone(&dataset)).await;
+    let stopped = run.expect("what there is").result;
+    assert!(
+        stopped.interrupted && stopped.steps < whole.steps,
+        "{stopped:?}"
+    );
+    let again = Cluster::in_process(3).resume(&run_dir, None, Arc::clone(&dataset));
+    let again = again.await.expect("the run ends").result;
+    assert_eq!(again.weights_sha256, whole.weights_sha256);
+    assert_eq!(again.multipliers_sha256, whole.multipliers_sha256);
 }

@@ -2,15 +2,15 @@
 //!
 //! `LAGRANGE_SEEDS=17 cargo test --release --package lagrange-tests --test network` replays one seed, `LAGRANGE_SEEDS=0..5000` runs more of them than usual.
 
-use lagrange_cli::seeds::Seeds;
-use lagrange_coordinator::{Observed, Report};
+use lagrange_coordinator::{Observed, RunEvent};
 use lagrange_tests::network::{Cluster, Counts, Simulated};
 use lagrange_tests::{bars, small_config};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Seeds of a usual run.
-const SEEDS: &str = "0..1000";
+const SEEDS: Range<u64> = 0..1000;
 
 fn cluster() -> Cluster {
     let dataset = Arc::new(bars(150, 40));
@@ -23,12 +23,12 @@ fn cluster() -> Cluster {
 fn mathematics(reports: &[Observed]) -> BTreeMap<String, String> {
     let mut last = BTreeMap::new();
     for observed in reports {
-        let key = match &observed.report {
-            Report::Step(step) => format!("step {}", step.step),
-            Report::Evaluation(of) => format!("evaluation {:?} {}", of.split, of.step),
+        let key = match &observed.event {
+            RunEvent::Step(step) => format!("step {}", step.step),
+            RunEvent::Evaluation(of) => format!("evaluation {:?} {}", of.split, of.step),
             _ => continue,
         };
-        last.insert(key, format!("{:?}", observed.report));
+        last.insert(key, format!("{:?}", observed.event));
     }
     last
 }
@@ -50,8 +50,7 @@ fn assert_same(seed: u64, run: &Simulated, baseline: &Simulated) {
 }
 
 fn seeds() -> Vec<u64> {
-    let text = std::env::var("LAGRANGE_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
-    text.parse::<Seeds>().expect("seeds").as_slice().to_vec()
+    lagrange_tests::seeds("LAGRANGE_SEEDS", SEEDS)
 }
 
 /// Runs every seed, on all cores.

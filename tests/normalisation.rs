@@ -3,7 +3,7 @@
 use lagrange_core::forward::Forward;
 use lagrange_core::start::he;
 use lagrange_data::{Normalisation, Normaliser, Split};
-use lagrange_protocol::{Job, RunSpec, Work, WorkHeader};
+use lagrange_protocol::{DatasetFacts, Job, RunSpec, Work, WorkHeader};
 use lagrange_tests::hostile::{TinyRun, tiny_runs};
 use lagrange_tests::{RUN, bars};
 
@@ -15,17 +15,17 @@ fn a_run_has_the_figures_of_its_training_set() {
     let values = || pixels.iter().map(|&pixel| f64::from(pixel) / 255.0);
     let mean = values().sum::<f64>() / count;
     let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-    let found = run.spec().normalisation;
+    let found = run.spec().dataset().normalisation;
     assert!((f64::from(found.mean()) - mean).abs() < 0.51e-4);
     assert!((f64::from(found.standard_deviation()) - variance.sqrt()).abs() < 0.51e-4);
     // Validation and train-limit leave it as it is: it is that of all training images.
-    assert!(run.spec().validation > 0);
+    assert!(run.spec().config().validation > 0);
 }
 
 /// Summed loss of the test set by a worker of `spec`, with random weights.
 fn loss_by_worker(run: &TinyRun, spec: &RunSpec) -> f64 {
     let worker = run.worker_of(spec.clone()).expect("a worker");
-    let shards: Vec<u32> = (0..spec.shards as u32).collect();
+    let shards: Vec<u32> = (0..spec.shards() as u32).collect();
     let payload = he(worker.network(), 1).as_slice().to_vec();
     let header = WorkHeader {
         run: RUN.to_owned(),
@@ -42,10 +42,10 @@ fn loss_by_worker(run: &TinyRun, spec: &RunSpec) -> f64 {
 
 /// The same in few words.
 fn loss_by_hand(spec: &RunSpec) -> f64 {
-    let set = bars(24, 6).test;
-    let network = spec.resolve().expect("a network");
+    let (set, config) = (bars(24, 6).test, spec.config());
+    let network = spec.network();
     let mut inputs = vec![0.0; set.images.pixels.len()];
-    Normaliser::new(spec.normalisation).apply(&set.images.pixels, &mut inputs);
+    Normaliser::new(spec.dataset().normalisation).apply(&set.images.pixels, &mut inputs);
     let mut forward = Forward::new(&network, set.labels.len());
     forward.load(&he(&network, 1));
     forward.run(&inputs);
@@ -53,7 +53,7 @@ fn loss_by_hand(spec: &RunSpec) -> f64 {
     let of_image = |(outputs, &label): (&[f32], &u8)| -> f64 {
         let outputs = outputs.iter().enumerate();
         outputs
-            .map(|(o, &z)| f64::from(spec.step.loss.value(z, spec.task.target(label, o))))
+            .map(|(o, &z)| f64::from(config.schedule.loss.value(z, config.task.target(label, o))))
             .sum()
     };
     outputs.zip(&set.labels).map(of_image).sum()
@@ -64,10 +64,11 @@ fn workers_normalise_as_the_run_says() {
     lagrange_core::blas::use_one_thread();
     let run = &tiny_runs()[0];
     let own = run.spec().clone();
-    let mnist = RunSpec {
+    let dataset = DatasetFacts {
         normalisation: Normalisation::MNIST,
-        ..own.clone()
+        ..*own.dataset()
     };
+    let mnist = RunSpec::new(own.config().clone(), dataset).expect("a run");
     for spec in [&own, &mnist] {
         let (found, expected) = (loss_by_worker(run, spec), loss_by_hand(spec));
         assert!(

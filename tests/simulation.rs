@@ -1,11 +1,13 @@
 //! The state machine under faults, without sockets: whatever happens to workers, the result has the same bits.
 
-use lagrange_cli::config::{Config, ScheduleKind};
-use lagrange_coordinator::{ClassicUpdate, Command, Event, Snapshot, Training, TrainingError};
+use lagrange::Config;
+use lagrange_coordinator::{Command, Event, Snapshot, Training, TrainingError};
 use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::network::{Activation, Padding, StageSpec};
-use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
-use lagrange_core::schedule::streaming::{HiddenStep, Metric};
+use lagrange_core::schedule::{
+    BlockOrder, ClassicUpdate, Fit, HiddenStep, InitialState, Metric, ScheduleKind, SolverKind,
+};
+use lagrange_core::start::StartKind;
 use lagrange_data::{Dataset, Split};
 use lagrange_tests::hostile::tiny_runs;
 use lagrange_tests::memory::{Counts, Faults, run};
@@ -96,7 +98,7 @@ fn the_classic_schedule_has_what_was_lost_done_over() {
     let mut config = small_config(5);
     config.schedule.kind = ScheduleKind::Classic;
     let taylor = config.clone();
-    config.classic.order = Order::OutputFirst;
+    config.classic.order = BlockOrder::OutputFirst;
     config.classic.update = ClassicUpdate::Step;
     config.classic.reset_every = 2;
     let mut counts = Vec::new();
@@ -221,7 +223,7 @@ fn every_choice_is_independent_of_the_number_of_workers_and_changes_the_result()
     check(&|_| {});
     check(&|c| c.seed = 1);
     check(&|c| c.task = lagrange_data::Task::Digits);
-    check(&|c| c.start.kind = lagrange_coordinator::StartKind::He);
+    check(&|c| c.start.kind = StartKind::He);
     check(&|c| c.schedule.activation = ActivationUpdate::Exact);
     check(&|c| c.schedule.loss = lagrange_core::loss::Loss::Squared);
     check(&|c| c.schedule.loss = lagrange_core::loss::Loss::Hinge);
@@ -264,8 +266,8 @@ fn every_choice_of_the_classic_schedule_is_independent_of_the_number_of_workers_
     check(&|c| c.classic.initial = InitialState::Random);
     check(&|c| c.classic.growth = 1.5);
     check(&|c| c.classic.reset_every = 2);
-    check(&|c| c.classic.order = Order::OutputFirst);
-    check(&|c| c.classic.order = Order::InputFirst);
+    check(&|c| c.classic.order = BlockOrder::OutputFirst);
+    check(&|c| c.classic.order = BlockOrder::InputFirst);
     check(&|c| c.schedule.solver = SolverKind::PseudoInverse);
     check(&|c| c.schedule.solver = SolverKind::Sampled);
     check(&|c| {
@@ -276,14 +278,14 @@ fn every_choice_of_the_classic_schedule_is_independent_of_the_number_of_workers_
         c.schedule.solver = SolverKind::Sampled;
         c.schedule.equations = 3.0;
     });
-    check(&|c| step(c, Order::OutputFirst));
-    check(&|c| step(c, Order::InputFirst));
+    check(&|c| step(c, BlockOrder::OutputFirst));
+    check(&|c| step(c, BlockOrder::InputFirst));
     check(&|c| {
-        step(c, Order::OutputFirst);
+        step(c, BlockOrder::OutputFirst);
         c.classic.fit = Fit::Updated;
     });
     check(&|c| {
-        step(c, Order::OutputFirst);
+        step(c, BlockOrder::OutputFirst);
         c.classic.reset_every = 2;
     });
 }
@@ -406,7 +408,7 @@ fn an_abandoned_run_ends_with_a_checkpoint_once_its_last_worker_is_gone() {
     let ended = |commands: &[Command]| match commands {
         [.., Command::Checkpoint(snapshot), Command::End(Err(error))] => {
             assert_eq!(error.to_string(), "no more of them");
-            snapshot.facts.step == 1
+            snapshot.facts.steps().0 == 1
         }
         _ => false,
     };

@@ -9,10 +9,12 @@ pub mod memory;
 pub mod network;
 mod prepared;
 pub mod schedule;
+mod seeds;
 
 pub use prepared::{Prepared, RUN};
+pub use seeds::seeds;
 
-use lagrange_cli::config::Config;
+use lagrange::Config;
 use lagrange_core::network::{NetworkSpec, Padding, StageSpec};
 use lagrange_data::{Dataset, Images, LabelledSet};
 use rand::RngExt as _;

@@ -2,10 +2,11 @@
 //! workers killed, frozen, slowed and added as a seed decides. No sockets and no clock, so a seed replays exactly.
 
 use crate::Prepared;
-use lagrange_cli::config::Config;
+use lagrange::Config;
 use lagrange_coordinator::{
     Command, Event, Outcome, Rules, Snapshot, Training, TrainingError, WorkerId,
 };
+use lagrange_core::schedule::ScheduleKind;
 use lagrange_data::Dataset;
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
@@ -129,7 +130,7 @@ pub fn run(
         random: lagrange_core::random::stream(seed, lagrange_core::random::Purpose::Rows, 99, 0),
         shared: None,
         training: prepared.begin(rules),
-        spec: prepared.plan.spec.clone(),
+        spec: prepared.spec.clone(),
         prepared,
         rules,
         disk: None,
@@ -175,6 +176,7 @@ impl<R: Rng> Cluster<'_, R> {
                     command => self.carry_out(command),
                 }
             }
+            self.training.assert_invariants();
             if self.chance(50) {
                 self.training.prepare();
             }
@@ -283,10 +285,9 @@ impl<R: Rng> Cluster<'_, R> {
             self.dataset.sha256(),
             &self.spec,
         );
-        let network = self.spec.resolve().expect("network");
         let store = store.expect("store");
-        let compute = Arc::new(Compute::new(self.spec.clone(), network, store));
-        if self.config.schedule.kind == lagrange_cli::config::ScheduleKind::Streaming {
+        let compute = Arc::new(Compute::new(self.spec.clone(), self.spec.network(), store));
+        if self.config.schedule.kind == ScheduleKind::Streaming {
             self.shared = Some(Arc::clone(&compute));
         }
         compute

@@ -1,8 +1,9 @@
 //! A run that is ready to begin.
 
-use lagrange_cli::config::Config;
-use lagrange_coordinator::{CheckpointError, Identity, Plan, Rules, RunPlan, Snapshot, Training};
-use lagrange_data::{Dataset, Outline, Partition};
+use lagrange::{Config, Dataset, DatasetFacts, DatasetSummary, RunSpec};
+use lagrange_coordinator::{
+    CheckpointError, Identity, Plan, Rules, Snapshot, Training, hexadecimal,
+};
 
 /// What every run of these tests is called.
 pub const RUN: &str = "simulated";
@@ -11,9 +12,9 @@ pub const RUN: &str = "simulated";
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The run.
-    pub plan: RunPlan,
-    /// The cut of its data.
-    pub partition: Partition,
+    pub spec: RunSpec,
+    /// SHA-256 of its data, in hexadecimal.
+    pub dataset_sha256: String,
 }
 
 impl Prepared {
@@ -23,26 +24,22 @@ impl Prepared {
     /// If they do not fit together.
     #[must_use]
     pub fn new(config: &Config, dataset: &Dataset) -> Self {
-        let outline = Outline::of(dataset).expect("contrast");
-        let plan = config.plan(&outline).expect("configuration");
-        let spec = &plan.spec;
-        let partition =
-            Partition::new(dataset, spec.shards, spec.validation, spec.train_limit).expect("cut");
-        Self { plan, partition }
+        let summary = DatasetSummary::of(dataset).expect("contrast");
+        let spec = RunSpec::new(config.clone(), DatasetFacts::of(&summary));
+        Self {
+            spec: spec.expect("a run"),
+            dataset_sha256: hexadecimal(&summary.sha256),
+        }
     }
 
     /// The run from its beginning.
-    ///
-    /// # Panics
-    /// If its plan and its data do not fit together.
     #[must_use]
     pub fn begin(&self, rules: Rules) -> Training {
         let identity = Identity {
             run: RUN.to_owned(),
-            ..Identity::default()
+            dataset_sha256: self.dataset_sha256.clone(),
         };
-        let plan = Plan::new(self.plan.clone(), self.partition).expect("plan");
-        Training::new(identity, plan, rules)
+        Training::new(identity, Plan::new(self.spec.clone()), rules)
     }
 
     /// The run from where `snapshot` has it.
@@ -50,6 +47,7 @@ impl Prepared {
     /// # Errors
     /// If it is no snapshot of this run.
     pub fn resume(&self, snapshot: &Snapshot, rules: Rules) -> Result<Training, CheckpointError> {
-        Training::resume(snapshot, self.plan.clone(), self.partition, rules)
+        let config = self.spec.config().clone();
+        Training::resume(snapshot, config, &self.dataset_sha256, rules)
     }
 }

@@ -86,6 +86,7 @@ pub enum BaselineError {
         quantity: &'static str,
     },
     /// The library of the back-propagation failed.
+    #[cfg(feature = "back-propagation")]
     #[error("candle: {cause}")]
     Library {
         /// What it said.
@@ -93,6 +94,7 @@ pub enum BaselineError {
     },
 }
 
+#[cfg(feature = "back-propagation")]
 impl From<candle_core::Error> for BaselineError {
     fn from(cause: candle_core::Error) -> Self {
         Self::Library {

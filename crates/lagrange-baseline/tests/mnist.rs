@@ -1,4 +1,5 @@
 //! The baselines on a small cut of MNIST.
+#![cfg(feature = "back-propagation")]
 
 use lagrange_baseline::{
     AdamOptions, Optimiser, Problem, SgdOptions, back_propagation, random_filters,

@@ -1,8 +1,8 @@
 //! `lagrange certs`: a private authority, certificates of it for coordinator and workers, and a join token.
 
-use crate::args::CertsArgs;
 use crate::output::tell;
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 use lagrange_coordinator::{Access, hexadecimal, write_whole};
 use lagrange_protocol::{Host, HostError};
 use rcgen::{
@@ -10,7 +10,29 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd,
 };
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// `lagrange certs`
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Folder to make them in.
+    pub folder: PathBuf,
+    /// Host names and addresses by which workers dial the coordinator, without ports.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_values = ["localhost", "127.0.0.1", "::1"],
+        value_parser = certifiable
+    )]
+    pub host: Vec<Host>,
+    /// Days that they are good for.
+    #[arg(long, value_name = "N", default_value = "365", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub days: u16,
+    /// Do nothing if the folder has certificates already.
+    #[arg(long)]
+    pub keep: bool,
+}
 
 /// The authority's certificate, which everybody needs, and its key, which nobody needs to make a run.
 pub(crate) const AUTHORITY: &str = "ca.pem";

@@ -1,8 +1,10 @@
 //! Runs of this program as processes of their own, for the commands that start many of them.
 
-use crate::config::configuration_variables;
-use crate::{DIVERGED, INTERRUPTED, folder, machine};
+use crate::parse::flag_variables;
+use crate::{DIVERGED, INTERRUPTED};
 use anyhow::{Context as _, Result};
+use lagrange::machine::executable;
+use lagrange::{is_meant_for_lagrange, lock};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
@@ -47,8 +49,9 @@ const ORPHAN_END: Duration = Duration::from_secs(5);
 /// A command of this program that ends stdout with a line of JSON. Configuration from the environment is kept from it: what it is to
 /// do, its parent says. Its log would only be in the way of its error message.
 pub(crate) fn command() -> Result<Command> {
-    let mut command = Command::new(machine::executable()?);
-    for name in configuration_variables() {
+    let mut command = Command::new(executable()?);
+    let (flags, names) = (flag_variables(), std::env::vars_os().map(|(name, _)| name));
+    for name in names.filter(|name| is_meant_for_lagrange(name) && !flags.contains(name)) {
         command.env_remove(name);
     }
     command.env("LAGRANGE_LOG", "off");
@@ -98,9 +101,9 @@ pub(crate) async fn clear(folder: &Path) -> Result<()> {
     }
     let deadline = Instant::now() + ORPHAN_END;
     let _lock = loop {
-        match folder::lock(folder) {
+        match lock(folder) {
             Ok(lock) => break lock,
-            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     };

@@ -1,18 +1,25 @@
 //! `lagrange evaluate`: accuracy and confusion matrix of a trained model on the test set.
 
-use crate::args::EvaluateArgs;
-use crate::model::Model;
 use crate::output::{print as print_text, print_json};
-use crate::run_folder::as_text;
 use anyhow::{Result, bail};
-use lagrange_core::forward::Forward;
-use lagrange_data::{Dataset, Normaliser, Split, Task};
+use clap::Args;
+use lagrange::{Dataset, Model, Split, Task, as_text, machine};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Images of one forward pass.
-const BLOCK: usize = 50;
+/// `lagrange evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// A run folder, or a model.safetensors file.
+    pub model: PathBuf,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print the result as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What a model does on the test set.
 #[derive(Debug, Clone, Serialize)]
@@ -40,6 +47,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
     } else {
         args.model.clone()
     };
+    machine::set_up_blas();
     let model = Model::load(&path)?;
     let dataset = Dataset::load(args.data_dir.as_deref())?;
     let side = model.network.input().height;
@@ -51,66 +59,14 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
         );
     }
     model.task.check_labels("test", &dataset.test.labels)?;
-    let confusion = confusion(&model, &dataset.test.images.pixels, &dataset.test.labels);
-    let correct: u64 = (0..confusion.len())
-        .map(|class| confusion[class][class])
-        .sum();
-    let samples = dataset.test.labels.len() as u64;
+    let confusion = model.evaluate(&dataset, Split::Test, 0);
     Ok(Evaluation {
         model: path,
         task: model.task,
-        samples,
-        test_accuracy: correct as f64 / samples as f64,
-        confusion,
+        samples: confusion.samples(),
+        test_accuracy: confusion.accuracy().unwrap_or_default(),
+        confusion: confusion.counts().to_vec(),
     })
-}
-
-/// Share of a split's images that `model` predicts correctly, `validation` of the training images being held out; none
-/// of an empty split.
-#[must_use]
-pub fn accuracy(model: &Model, dataset: &Dataset, split: Split, validation: usize) -> Option<f64> {
-    let (set, from) = match split {
-        Split::Test => (&dataset.test, 0),
-        Split::Train => (&dataset.train, 0),
-        Split::Validation => (
-            &dataset.train,
-            dataset.train.labels.len().saturating_sub(validation),
-        ),
-    };
-    let labels = &set.labels[from..];
-    let pixels = &set.images.pixels[from * model.network.input().len()..];
-    let confusion = confusion(model, pixels, labels);
-    let correct: u64 = (0..confusion.len())
-        .map(|class| confusion[class][class])
-        .sum();
-    (!labels.is_empty()).then(|| correct as f64 / labels.len() as f64)
-}
-
-fn confusion(model: &Model, pixels: &[u8], labels: &[u8]) -> Vec<Vec<u64>> {
-    let classes = model.task.classes().len();
-    let mut confusion = vec![vec![0; classes]; classes];
-    let mut forward = Forward::new(&model.network, BLOCK);
-    forward.load(&model.weights);
-    let normaliser = Normaliser::new(model.normalisation);
-    let image = model.network.input().len();
-    let mut inputs = vec![0.0; BLOCK * image];
-    let images = pixels.chunks(BLOCK * image);
-    for (pixels, labels) in images.zip(labels.chunks(BLOCK)) {
-        let inputs = &mut inputs[..pixels.len()];
-        normaliser.apply(pixels, inputs);
-        forward.run(inputs);
-        for (outputs, &label) in forward
-            .outputs()
-            .chunks_exact(model.network.outputs())
-            .zip(labels)
-        {
-            // Weights were checked to be finite, but their products may still overflow.
-            if let Some(prediction) = model.task.predict(outputs) {
-                confusion[model.task.class_of(label)][prediction] += 1;
-            }
-        }
-    }
-    confusion
 }
 
 /// Prints the evaluation: a table for people, or one line of JSON.

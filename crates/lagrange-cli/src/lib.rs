@@ -1,43 +1,43 @@
-//! The `lagrange` command as a library: everything but the process itself, so that clusters can also be run from tests.
+//! The `lagrange` command: flags and printing around the library of the same name.
+//!
+//! # Layout
+//!
+//! `args` has the flags that subcommands share, `parse` what clap leaves open; every other module is a subcommand with
+//! its flags, or what several of them need: `child` and `tally` for those that run others, `output` and `progress` for
+//! what people see.
 
-pub mod args;
-pub mod baseline;
-pub mod bench;
+mod args;
+mod baseline;
+mod bench;
 mod certs;
-pub mod child;
-mod children;
-pub mod cluster;
-pub mod compare;
-pub mod config;
+mod child;
+mod compare;
+mod config;
 mod coordinator;
-pub mod evaluate;
-mod folder;
+mod evaluate;
 mod interrupt;
-mod machine;
-pub mod model;
 mod output;
 mod parse;
 mod progress;
-pub mod run_folder;
 mod security;
-pub mod seeds;
+mod seeds;
 mod signals;
-pub mod statistics;
-pub mod sweep;
-pub mod tally;
+mod statistics;
+mod sweep;
+mod tally;
 mod train;
 mod worker;
 
 use anyhow::{Context as _, Result};
-use args::{BaselineArgs, Command, ConfigCommand, TrainArgs};
+use args::Command;
+use baseline::BaselineArgs;
+use lagrange::machine::{Needs, cores};
+use lagrange::{RunError, RunResult, SolveError, TrainingError};
 use lagrange_baseline::BaselineError;
-use lagrange_coordinator::TrainingError;
-use lagrange_core::solver::SolveError;
-use machine::Needs;
 use output::tell;
-use run_folder::{RunResult, Unsaved};
 use signals::Stop;
 use std::process::ExitCode;
+use train::TrainArgs;
 
 /// Exit code after Ctrl-C or SIGTERM, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -50,7 +50,6 @@ const DIVERGED: u8 = 3;
 pub fn main() -> ExitCode {
     let cli = parse::parse();
     start_log(&cli.log);
-    lagrange_core::blas::use_one_thread();
     run(&cli.command, &cli.log).unwrap_or_else(|error| {
         tell(format_args!("error: {}", on_one_line(&error)));
         if is_interrupt(&error) {
@@ -69,7 +68,7 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     {
         child::end_with_parent();
     }
-    needs(command).ensure()?;
+    needs(command, log)?.ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
         .worker_threads(if matches!(command, Command::Coordinator(_)) {
@@ -109,25 +108,21 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     }
 }
 
-fn needs(command: &Command) -> Needs {
+fn needs(command: &Command, log: &str) -> Result<Needs> {
     // MNIST is 47 MB; while it is read or cut into shards, it is there twice.
     const DATA: usize = 128 << 20;
-    let (threads, workers, bytes) = match command {
-        // Beside the workers' threads one that solves, and the data twice: as it is, and as shards.
-        Command::Train(args) => match (train::workers(args), train::threads(args)) {
-            (workers, each) if args.in_process => (workers * each + 1, (0, 0), 2 * DATA),
-            workers => (1, workers, 0),
-        },
-        Command::Coordinator(_) => (1, (0, 0), 0),
-        Command::Worker(args) => (worker::threads(args), (0, 0), DATA),
-        Command::Bench(_) | Command::Baseline(_) => (train::cores(), (0, 0), DATA),
-        _ => (0, (0, 0), 0),
-    };
-    Needs {
+    let computing = |threads| Needs {
         threads,
-        workers,
-        bytes,
-    }
+        bytes: DATA,
+        ..Needs::default()
+    };
+    Ok(match command {
+        Command::Train(args) => args.cluster(log)?.needs(),
+        Command::Coordinator(args) => args.cluster().needs(),
+        Command::Worker(args) => computing(worker::threads(args)),
+        Command::Bench(_) | Command::Baseline(_) => computing(cores()),
+        _ => Needs::default(),
+    })
 }
 
 /// Runs a command that neither waits nor serves: a signal ends it as it ends any program.
@@ -136,12 +131,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         Command::Evaluate(args) => evaluate::print(&evaluate::run(args)?, args.json),
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
         Command::Certs(args) => certs::run(args),
-        Command::Config(args) => match &args.command {
-            ConfigCommand::Show(args) => {
-                Ok(output::print(&config::Config::resolve(args)?.to_toml()?)?)
-            }
-            ConfigCommand::Presets => Ok(output::print(&config::presets())?),
-        },
+        Command::Config(args) => config::run(args),
         Command::Train(_)
         | Command::Coordinator(_)
         | Command::Worker(_)
@@ -154,7 +144,7 @@ fn run_at_once(command: &Command) -> Result<()> {
 /// Prints what a run came to, saved or not.
 fn ended(result: Result<RunResult>, json: bool) -> Result<ExitCode> {
     let result = result.inspect_err(|error| {
-        if let Some(unsaved) = error.downcast_ref::<Unsaved>() {
+        if let Some(RunError::Unsaved(unsaved)) = error.downcast_ref() {
             // The error that is about to be told says more than one of stdout would.
             let _ = train::print_result(&unsaved.result, json);
         }

@@ -17,9 +17,9 @@ fn restart_with_settled_blas() {
     use std::os::unix::process::CommandExt as _;
     const THREADS: &str = "OPENBLAS_NUM_THREADS";
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let kernels = match is_set(blas::KERNELS_VARIABLE) {
+    let kernels = match is_set(blas::CORE_VARIABLE) {
         true => None,
-        false => blas::portable_kernels(),
+        false => blas::portable_core(),
     };
     let one_thread = std::env::var_os(THREADS).is_some_and(|value| value == "1");
     if kernels.is_none() && one_thread {
@@ -35,7 +35,7 @@ fn restart_with_settled_blas() {
     }
     command.args(arguments).env(THREADS, "1");
     if let Some(kernels) = kernels {
-        command.env(blas::KERNELS_VARIABLE, kernels);
+        command.env(blas::CORE_VARIABLE, kernels);
     }
     // Returns only if it failed; whatever OpenBLAS chose then has to do.
     let _ = command.exec();

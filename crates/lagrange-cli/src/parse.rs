@@ -112,13 +112,13 @@ fn contradiction(cli: &Cli, matches: &ArgMatches) -> Option<(ErrorKind, String)>
         return None;
     };
     if train.in_process
-        && let Some(other) = ["resume", "tls", "token_file"]
+        && let Some(other) = ["listen", "tls", "token_file"]
             .into_iter()
             .find(|id| written(id))
     {
         return together("in_process", other);
     }
-    let workers = crate::train::workers(train);
+    let workers = train.workers();
     let minimum = usize::from(train.rules.min_workers);
     (minimum > workers).then(|| {
         let message = format!(

@@ -2,47 +2,79 @@
 
 use crate::output::{has_terminal, tell};
 use indicatif::{ProgressBar, ProgressStyle};
-use lagrange_coordinator::{Observed, Report};
+use lagrange::{Observed, Observer, RunEvent};
+use std::net::SocketAddr;
 
 /// Shows a run as it goes.
 #[derive(Debug)]
 pub struct Progress {
+    quiet: bool,
     bar: Option<ProgressBar>,
-    lines: bool,
     accuracy: Option<f64>,
     total: u64,
 }
 
 impl Progress {
-    /// For a run that has done some of its steps; silent if `quiet`.
+    /// Silent about all that is no notice if `quiet`.
     #[must_use]
-    pub fn new((done, total): (u64, u64), quiet: bool) -> Self {
-        let terminal = has_terminal();
-        if done > 0 && !quiet {
-            tell(format_args!("resuming behind step {done}/{total}"));
-        }
-        // Whatever the library makes of the terminal: a bar that it hides would hide the lines as well.
-        let bar = (terminal && !quiet)
-            .then(|| bar(total))
-            .filter(|bar| !bar.is_hidden());
+    pub fn new(quiet: bool) -> Self {
         Self {
-            lines: bar.is_none() && !quiet,
-            bar,
+            quiet,
+            bar: None,
             accuracy: None,
-            total,
+            total: 0,
         }
     }
 
-    /// Shows one report.
-    pub fn show(&mut self, observed: &Observed) {
-        match &observed.report {
-            Report::Membership { workers, change } => {
+    fn message(&self, text: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if self.quiet => {}
+            None => tell(text),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&mut self, (done, total): (u64, u64)) {
+        self.total = total;
+        if self.quiet {
+            return;
+        }
+        if done > 0 {
+            tell(format_args!("resuming behind step {done}/{total}"));
+        }
+        // Whatever the library makes of the terminal: a bar that it hides would hide the lines as well.
+        self.bar = has_terminal()
+            .then(|| bar(total))
+            .filter(|bar| !bar.is_hidden());
+    }
+
+    fn listening(&mut self, address: SocketAddr, workers: usize) {
+        self.line(&format!(
+            "listening on {address}; waiting for {workers} workers"
+        ));
+    }
+
+    fn notice(&mut self, text: &str) {
+        tell(text);
+    }
+
+    fn event(&mut self, observed: &Observed) {
+        match &observed.event {
+            RunEvent::Membership { workers, change } => {
                 self.line(&format!("{change} ({workers} connected)"));
             }
-            Report::Start { stage, round } => {
+            RunEvent::Start { stage, round } => {
                 self.message(format!("k-means start: stage {} {round}", stage + 1));
             }
-            Report::Step(step) => {
+            RunEvent::Step(step) => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(step.step);
                 }
@@ -60,7 +92,7 @@ impl Progress {
                     residuals.join(" ")
                 ));
             }
-            Report::Rollback {
+            RunEvent::Rollback {
                 step,
                 to,
                 rate_factor,
@@ -69,7 +101,7 @@ impl Progress {
                 "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
                 self.total
             )),
-            Report::Evaluation(evaluation) => {
+            RunEvent::Evaluation(evaluation) => {
                 self.accuracy = Some(evaluation.accuracy);
                 self.line(&format!(
                     "step {}/{}: {:?} accuracy {:.2} %  loss {:.4}  {:.1} s",
@@ -84,24 +116,9 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
-    pub fn finish(&self) {
+    fn end(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-        }
-    }
-
-    fn message(&self, text: String) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(text);
-        }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None if self.lines => tell(text),
-            None => {}
         }
     }
 }

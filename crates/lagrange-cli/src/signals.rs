@@ -1,6 +1,6 @@
 //! When to stop: Ctrl-C, SIGTERM, a closed terminal, or a parent that is gone.
 
-use crate::machine::{NoThread, start_thread};
+use lagrange::machine::{NoThread, start_thread};
 use std::time::{Duration, Instant};
 
 /// Copies of one wish come within this: `timeout` and shells signal a process and then its whole group.

@@ -1,38 +1,133 @@
 //! `lagrange train`: a coordinator in this process and its workers as children, or as tasks.
 
-use crate::args::TrainArgs;
-use crate::children::{Children, WorkerCommand};
-use crate::cluster::{Coordinator, CoordinatorOptions, run_in_process};
-use crate::config::Config;
+use crate::args::{RuleArgs, RunArgs, SecurityArgs};
 use crate::output::{print, print_json};
-use crate::run_folder::RunResult;
-use crate::{machine, security, signals};
+use crate::progress::Progress;
+use crate::{security, signals};
 use anyhow::{Result, bail};
-use lagrange_coordinator::{Rules, Stop};
-use lagrange_data::{Dataset, Outline};
+use clap::Args;
+use lagrange::machine::{self, cores, executable};
+use lagrange::{
+    Cluster, Config, DataSource, Dataset, DatasetFacts, DatasetSummary, Rules, RunDir, RunResult,
+    RunSpec,
+};
+use lagrange_protocol::listen_address;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::oneshot;
+
+/// `lagrange train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be
+    /// another. A run that is complete goes on for more --epochs.
+    #[arg(long, value_name = "RUN_FOLDER")]
+    pub resume: Option<PathBuf>,
+    /// Its rules.
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// Its safety.
+    #[command(flatten)]
+    pub security: SecurityArgs,
+    /// How often worker processes that die are started again, over the whole run.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub restarts: u32,
+    /// Worker processes [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+    /// Threads of each worker [default: cores / workers, at least 1].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Run the workers as tasks of this process.
+    #[arg(long)]
+    pub in_process: bool,
+    /// Address for the local coordinator; one that other machines reach needs --tls.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:0",
+        value_parser = listen_address,
+        env = "LAGRANGE_LISTEN"
+    )]
+    pub listen: SocketAddr,
+    /// End when stdin closes: for runs started by `sweep`, `compare` and `bench`.
+    #[arg(long, hide = true)]
+    pub child: bool,
+}
 
 /// Local workers need no longer than loading their data takes.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Processors of this machine that this process may use.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+impl TrainArgs {
+    /// Workers to start.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.map_or_else(cores, usize::from)
+    }
+
+    /// The coordinator and its workers.
+    pub(crate) fn cluster(&self, log: &str) -> Result<Cluster> {
+        let workers = self.workers();
+        check_workers(workers)?;
+        let threads = match self.threads {
+            Some(threads) => threads.into(),
+            None => (cores() / workers).max(1),
+        };
+        let cluster = match self.in_process {
+            true => Cluster::in_process(workers),
+            false => Cluster::processes(workers, self.worker_command(threads, log)?),
+        };
+        Ok(cluster
+            .threads(threads)
+            .restarts(self.restarts)
+            .listen(self.listen)
+            .rules(Rules {
+                join_timeout: JOIN_TIMEOUT,
+                ..self.rules.rules(workers)
+            }))
+    }
+
+    /// What starts a worker of this program.
+    fn worker_command(
+        &self,
+        threads: usize,
+        log: &str,
+    ) -> Result<impl Fn(SocketAddr) -> Command + Send + use<>> {
+        let first = executable()?;
+        let (log, security) = (log.to_owned(), self.security.clone());
+        let data_dir = self.run.data_dir.clone();
+        Ok(move |address: SocketAddr| {
+            // Looked up each time: the file may have been replaced or removed since.
+            let mut command = Command::new(executable().unwrap_or_else(|_| first.clone()));
+            command
+                .args(["worker", "--child", "--connect", &address.to_string()])
+                .args(["--threads", &threads.to_string(), "--log", &log]);
+            for (flag, path) in [
+                ("--data-dir", &data_dir),
+                ("--tls", &security.tls),
+                ("--token-file", &security.token_file),
+            ] {
+                if let Some(path) = path {
+                    command.arg(flag).arg(path);
+                }
+            }
+            if security.insecure {
+                command.arg("--insecure");
+            }
+            command
+        })
+    }
 }
 
-/// Workers to start.
-pub fn workers(args: &TrainArgs) -> usize {
-    args.workers.map_or_else(cores, usize::from)
-}
-
-/// Threads of each worker.
-pub fn threads(args: &TrainArgs) -> usize {
-    let share = (cores() / workers(args)).max(1);
-    args.threads.map_or(share, usize::from)
+/// Where a run of these flags is written.
+pub(crate) fn run_dir(args: &RunArgs) -> RunDir {
+    args.run_dir.clone().map_or(RunDir::Named, RunDir::At)
 }
 
 /// Runs the command.
@@ -41,60 +136,22 @@ pub fn threads(args: &TrainArgs) -> usize {
 /// If the run fails.
 pub async fn run(args: &TrainArgs, log: &str) -> Result<RunResult> {
     let stop = signals::Stop::listen();
-    let (workers, threads) = (workers(args), threads(args));
-    check_workers(workers)?;
+    let cluster = args.cluster(log)?;
     machine::warn_of_kernels();
-    let data_dir = args.run.data_dir.as_deref();
-    let options = CoordinatorOptions {
-        rules: Rules {
-            join_timeout: JOIN_TIMEOUT,
-            ..args.rules.rules(workers)
-        },
-        security: security::of_coordinator(&args.security, args.listen)?,
-        data_dir: args.run.data_dir.clone(),
-        run_dir: args.run.run_dir.clone(),
-        quiet: args.run.quiet,
+    let cluster = cluster
+        .security(security::of_coordinator(&args.security, args.listen)?)
+        .observe(Progress::new(args.run.quiet))
+        .stop_when(stop.wished())
+        .run_dir(run_dir(&args.run));
+    let data = match args.in_process {
+        true => Arc::new(Dataset::load(args.run.data_dir.as_deref())?).into(),
+        false => DataSource::Files(args.run.data_dir.clone()),
     };
-    if args.in_process {
-        let dataset = Arc::new(Dataset::load(data_dir)?);
-        let stop = async {
-            stop.wished().await;
-            Stop::Wished
-        };
-        let config = Config::resolve(&args.run)?;
-        return run_in_process(config, dataset, threads, options, args.listen, stop).await;
-    }
-    let dataset = Outline::load(data_dir)?;
-    let coordinator = match &args.resume {
-        Some(folder) => Coordinator::resume(folder, args.run.epochs, &dataset, options)?,
-        None => Coordinator::prepare(Config::resolve(&args.run)?, &dataset, options)?,
+    let run = match &args.resume {
+        Some(folder) => cluster.resume(folder, args.run.epochs, data).await?,
+        None => cluster.train(args.run.configuration()?, data).await?,
     };
-    let (listener, address) = Coordinator::listen(args.listen).await?;
-    let command = WorkerCommand::new(address, threads, data_dir, &args.security, log);
-    let mut children = Children::start(command, workers, args.restarts)?;
-    let (abandon, abandoned) = oneshot::channel();
-    let ending = children.ending();
-    let stop = async move {
-        tokio::select! {
-            () = stop.wished() => {
-                ending.store(true, Ordering::Relaxed);
-                Stop::Wished
-            }
-            Ok(reason) = abandoned => Stop::Abandoned(reason),
-        }
-    };
-    let result = {
-        let mut run = std::pin::pin!(coordinator.run(listener, stop));
-        tokio::select! {
-            result = &mut run => result,
-            reason = children.all_gone() => {
-                let _ = abandon.send(reason);
-                run.await
-            }
-        }
-    };
-    children.end().await;
-    result
+    Ok(run.result)
 }
 
 /// Prints a result: a table for people, or one line of JSON.
@@ -124,17 +181,26 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
         "steps          {} in {:.1} s, {} workers\n\
          weights        sha256 {}\n\
          multipliers    sha256 {}\n\
-         wire           {:.1} MB\n\
-         run folder     {}\n",
+         wire           {:.1} MB\n",
         result.steps,
         result.seconds,
         result.workers,
         result.weights_sha256,
         result.multipliers_sha256,
         result.bytes_sent as f64 / 1e6,
-        result.run_dir.display()
     );
+    if let Some(run_dir) = &result.run_dir {
+        let _ = writeln!(text, "run folder     {}", run_dir.display());
+    }
     Ok(print(&text)?)
+}
+
+/// Refuses a run that there cannot be on this data.
+pub(crate) fn check_run(config: Config, dataset: &DatasetSummary) -> Result<()> {
+    config.task.check_labels("training", &dataset.train)?;
+    config.task.check_labels("test", &dataset.test)?;
+    RunSpec::new(config, DatasetFacts::of(dataset))?;
+    Ok(())
 }
 
 /// The largest number of workers that makes sense to start on one machine.

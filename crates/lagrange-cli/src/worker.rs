@@ -1,13 +1,50 @@
 //! `lagrange worker`: one worker process.
 
-use crate::args::{RunArgs, WorkerArgs};
-use crate::cluster::compute_threads;
-use crate::config::Config;
+use crate::args::{RunArgs, SecurityArgs, seconds};
+use crate::security;
 use crate::signals::{Stop, stdin_closed};
-use crate::{machine, security};
 use anyhow::Result;
-use lagrange_worker::{DataSource, Tcp, WorkerOptions};
+use clap::Args;
+use lagrange::DataSource;
+use lagrange::machine::{compute_threads, cores, warn_of_kernels};
+use lagrange_protocol::Address;
+use lagrange_worker::{Tcp, WorkerOptions};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// `lagrange worker`
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Its safety.
+    #[command(flatten)]
+    pub security: SecurityArgs,
+    /// Address of the coordinator.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:7400",
+        env = "LAGRANGE_CONNECT"
+    )]
+    pub connect: Address,
+    /// Threads to compute on [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost. What
+    /// no further try can mend ends at once.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, env = "LAGRANGE_CONNECT_TIMEOUT")]
+    pub connect_timeout: Duration,
+    /// Join only a run of this configuration file's network and task.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stop when stdin closes and leave Ctrl-C to the parent: for workers started by `train`.
+    #[arg(long, hide = true)]
+    pub child: bool,
+}
 
 /// Runs the command.
 ///
@@ -19,10 +56,11 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
     let insist = match &args.config {
         None => None,
         Some(path) => {
-            let config = Config::resolve(&RunArgs {
+            let run = RunArgs {
                 config: Some(path.clone()),
                 ..RunArgs::default()
-            })?;
+            };
+            let config = run.configuration()?;
             Some((config.network, config.task))
         }
     };
@@ -45,7 +83,7 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         stop.leave_to_parent();
         lagrange_worker::run(options, stdin_closed()?).await?;
     } else {
-        machine::warn_of_kernels();
+        warn_of_kernels();
         lagrange_worker::run(options, stop.wished()).await?;
     }
     Ok(())
@@ -53,7 +91,6 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
 
 /// Threads to compute on.
 pub fn threads(args: &WorkerArgs) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     args.threads.map_or_else(cores, usize::from)
 }
 

@@ -1,8 +1,9 @@
-//! The thread that drives the state machine: it has the clock, and it does the solves, away from the async runtime.
+//! The thread that drives the state machine: it has the clock, and it does the solves, away from the async
+//! runtime.
 
 use crate::checkpoint::Snapshot;
 use crate::plan::Outcome;
-use crate::report::Report;
+use crate::report::RunEvent;
 use crate::service::Connections;
 use crate::training::{Command, Event, Training, TrainingError};
 use lagrange_protocol::Ledger;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-/// A report with what only a clock and a wire can tell.
+/// An event of a run, with what only a clock and a wire can tell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Observed {
     /// Seconds since the coordinator was ready for workers.
@@ -28,7 +29,7 @@ pub struct Observed {
     pub work_seconds: f64,
     /// What happened.
     #[serde(flatten)]
-    pub report: Report,
+    pub event: RunEvent,
 }
 
 /// What becomes of a checkpoint.
@@ -82,7 +83,8 @@ impl Driver {
 
     /// What happens next: a tick if nothing does until the state machine must be asked again.
     async fn next_event(&self, events: &mut UnboundedReceiver<Event>, begin: Instant) -> Event {
-        // Whatever has come already is heard before time is judged: a worker is not silent because nobody listened.
+        // Whatever has come already is heard before time is judged: a worker is not silent because nobody
+        // listened.
         match tokio::time::timeout_at(begin + self.training.deadline(), events.recv()).await {
             Ok(Some(event)) => event,
             // The service is gone, and with it every way to hear of a worker or of the user.
@@ -118,7 +120,7 @@ impl Driver {
                 self.connections.close(worker, &reason, may_return);
             }
             Command::Release { worker } => self.connections.release(worker),
-            Command::Report(report) => {
+            Command::Report(event) => {
                 let spent = std::mem::take(spent);
                 // Nobody listening is no reason to stop training.
                 let _ = self.observer.send(Observed {
@@ -127,7 +129,7 @@ impl Driver {
                     bytes_received: self.ledger.received(),
                     wait_seconds: spent.waiting.as_secs_f64(),
                     work_seconds: spent.working.as_secs_f64(),
-                    report,
+                    event,
                 });
             }
             Command::Checkpoint(snapshot) => {

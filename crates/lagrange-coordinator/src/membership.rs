@@ -37,6 +37,20 @@ impl Membership {
         self.workers.remove(&worker).is_some()
     }
 
+    /// Whether a worker is there, whether or not it takes work.
+    #[must_use]
+    pub fn contains(&self, worker: WorkerId) -> bool {
+        self.workers.contains_key(&worker)
+    }
+
+    /// Panics if a worker was heard of in the future.
+    pub(crate) fn assert_invariants(&self, now: Duration) {
+        for (worker, member) in &self.workers {
+            assert!(member.heard <= now, "worker {worker} heard in the future");
+            assert!(member.threads > 0, "worker {worker} has no threads");
+        }
+    }
+
     /// Renews a worker's lease.
     pub fn hear(&mut self, worker: WorkerId, now: Duration) {
         if let Some(member) = self.workers.get_mut(&worker) {
@@ -112,8 +126,9 @@ impl Membership {
             .map(|(worker, _)| worker)
     }
 
-    /// Deals `shards` in contiguous runs to the live workers, in proportion to their threads: contiguous, because neighbours in
-    /// the reduction tree can then be summed where they are. Workers that get none are left out.
+    /// Deals `shards` in contiguous runs to the live workers, in proportion to their threads: contiguous,
+    /// because neighbours in the reduction tree can then be summed where they are. Workers that get none are
+    /// left out.
     #[must_use]
     pub fn deal(&self, shards: &[u32]) -> Vec<(WorkerId, Vec<u32>)> {
         let total: u64 = self.takers().map(|(_, threads)| u64::from(threads)).sum();
@@ -136,8 +151,8 @@ impl Membership {
     }
 }
 
-/// `end` or the place behind it, whichever cuts the reduction tree at a larger subtree: fewer sums then travel. The longest run,
-/// which is what a round waits for, stays within `most`.
+/// `end` or the place behind it, whichever cuts the reduction tree at a larger subtree: fewer sums then
+/// travel. The longest run, which is what a round waits for, stays within `most`.
 fn aligned(shards: &[u32], end: usize, most: usize) -> usize {
     let subtree = |place: usize| {
         shards

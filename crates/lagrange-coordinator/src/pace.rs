@@ -32,7 +32,8 @@ impl Pace {
             .push_back(taken.as_secs_f64() / shards.max(1) as f64);
     }
 
-    /// How long an answer to `job` for `shards` shards may take before it is late: `times` what nine in ten took. Unknown at first.
+    /// How long an answer to `job` for `shards` shards may take before it is late: `times` what nine in ten
+    /// took. Unknown at first.
     pub(crate) fn limit(&self, job: Job, shards: usize, times: f64) -> Option<Duration> {
         if times <= 0.0 || self.kind != Some(discriminant(&job)) || self.per_shard.len() < ENOUGH {
             return None;
@@ -49,12 +50,14 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lagrange_core::schedule::Round;
     use lagrange_data::Split;
 
-    const STEP: Job = Job::Step {
+    const STEP: Job = Job::Round(Round {
         step: 1,
+        stage: 0,
         gram: false,
-    };
+    });
 
     #[test]
     fn an_answer_is_late_by_what_nine_in_ten_took() {

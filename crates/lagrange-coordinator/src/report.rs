@@ -1,16 +1,12 @@
 //! What a run tells about itself while it runs: one record per event, written as JSON lines.
 
-use lagrange_core::network::{Network, Stage};
-use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::classic::StageSolve;
-use lagrange_core::schedule::streaming::{StageReport, StepParams};
 use lagrange_data::Split;
 use serde::Serialize;
 
 /// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Report {
+pub enum RunEvent {
     /// Workers joined or left.
     Membership {
         /// Live workers now.
@@ -26,7 +22,7 @@ pub enum Report {
         round: &'static str,
     },
     /// A training step was completed.
-    Step(Box<StepReport>),
+    Step(Box<StepMetrics>),
     /// Training diverged and was taken up again from an earlier point.
     Rollback {
         /// Steps completed.
@@ -44,7 +40,7 @@ pub enum Report {
 
 /// Residuals, objective and solves of one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StepReport {
+pub struct StepMetrics {
     /// Steps completed.
     pub step: u64,
     /// Steps of the whole run.
@@ -79,86 +75,6 @@ pub struct StepReport {
     pub multiplier_rms: f64,
     /// Share of the step length left: 1 falls to 0 over the run.
     pub rate: f32,
-}
-
-/// What a step's report needs beside its sums.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StepFacts {
-    pub(crate) step: u64,
-    pub(crate) total: u64,
-    /// Samples of the step.
-    pub(crate) samples: f64,
-    pub(crate) rate: f32,
-    /// Sum of the squares of the batch's multipliers.
-    pub(crate) multiplier_square: f64,
-    /// Whether the sweep went from the first stage to the last.
-    pub(crate) sweeps_forward: bool,
-}
-
-/// How every stage's weights were found in a step.
-#[derive(Debug)]
-pub(crate) struct Solved<'a> {
-    pub(crate) stages: &'a [StageReport],
-    /// Empty where a step does not solve for the weights themselves.
-    pub(crate) solves: &'a [StageSolve],
-    pub(crate) equations: Vec<usize>,
-}
-
-impl StepFacts {
-    pub(crate) fn report(
-        &self,
-        network: &Network,
-        params: &StepParams,
-        scalars: &StepScalars,
-        solved: Solved<'_>,
-    ) -> StepReport {
-        let Solved {
-            stages,
-            solves,
-            equations,
-        } = solved;
-        let samples = self.samples;
-        let mean = |sums: &[f64], values: fn(&Stage) -> usize| {
-            let stages = network.stages().iter();
-            sums.iter()
-                .zip(stages)
-                .map(|(sum, stage)| (sum / (samples * values(stage) as f64)).sqrt())
-                .collect()
-        };
-        let last = network.len() - 1;
-        let beta = |index| {
-            f64::from(if index == last {
-                params.beta_output
-            } else {
-                params.beta
-            })
-        };
-        let objective = if self.sweeps_forward {
-            scalars.objective_forward(params)
-        } else {
-            scalars.objective(params)
-        };
-        StepReport {
-            step: self.step,
-            total: self.total,
-            loss: scalars.loss / samples,
-            objective: objective / samples,
-            output_residual: mean(&scalars.output, |stage| stage.conv.len()),
-            activation_residual: mean(&scalars.activation, |stage| stage.output.len()),
-            dual_residual: stages
-                .iter()
-                .enumerate()
-                .map(|(index, stage)| beta(index) * f64::from(stage.step_norm))
-                .collect(),
-            weight_norm: stages.iter().map(|s| s.weight_norm.into()).collect(),
-            condition: stages.iter().map(|s| s.condition.into()).collect(),
-            equations,
-            rank: solves.iter().map(|s| s.rank).collect(),
-            distance: solves.iter().filter_map(|s| s.distance).collect(),
-            multiplier_rms: (self.multiplier_square / (samples * network.outputs() as f64)).sqrt(),
-            rate: self.rate,
-        }
-    }
 }
 
 /// Accuracy on a split.

@@ -1,4 +1,4 @@
-//! When a run begins, waits, doubts and gives up.
+//! When a run begins, waits, hands work out again and gives up.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// | `join_timeout` | 600 s | how long it waits for the first ones |
 /// | `grace` | 60 s | how long it waits for more once there are too few |
 /// | `lease` | 10 s | how long a worker may be silent |
-/// | `speculate` | 3 | a part of a round that takes so many times what nine in ten took is also given to an idle worker; 0 for never |
+/// | `speculate` | 3 | work that takes so many times what nine in ten took goes to an idle worker too; 0: never |
 /// | `checkpoint_steps` | 0 | steps between checkpoints; 0 leaves it to `checkpoint_interval` |
 /// | `checkpoint_interval` | none | time between checkpoints |
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +26,8 @@ pub struct Rules {
     pub grace: Duration,
     /// How long a worker may be silent before it is lost.
     pub lease: Duration,
-    /// A part of a round that takes so many times what nine in ten took is also given to an idle worker; 0 for never.
+    /// A part of a round that takes so many times what nine in ten took is also given to an idle worker; 0
+    /// for never.
     pub speculate: f64,
     /// Steps between checkpoints; 0 for no such rule.
     pub checkpoint_steps: u64,

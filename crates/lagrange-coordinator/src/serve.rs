@@ -23,7 +23,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
@@ -57,6 +57,15 @@ pub enum Stop {
     Wished,
     /// Whoever starts its workers will start no more. Once the last one is gone, the run ends with this reason.
     Abandoned(String),
+}
+
+impl From<Stop> for Event {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Wished => Self::Interrupted,
+            Stop::Abandoned(reason) => Self::Abandoned { reason },
+        }
+    }
 }
 
 /// How workers prove that they may join, and the coordinator that it is the one.
@@ -171,22 +180,12 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let ledger = Arc::new(Ledger::default());
-    let connections = Arc::new(Connections::new(Arc::clone(&ledger)));
     let (events, received) = unbounded_channel();
     let service = Service {
-        expected: Expected {
-            dataset_sha256: options.dataset_sha256,
-            architecture: training.network().describe(),
-        },
-        run: training.run().to_owned(),
-        spec: training.spec().clone(),
-        connections: Arc::clone(&connections),
-        ledger: Arc::clone(&ledger),
-        events: events.clone(),
-        next_worker: AtomicU64::new(1),
-        lease: training.lease(),
         token: options.security.token,
+        ..service(&training, options.dataset_sha256, &ledger, &events)
     };
+    let connections = Arc::clone(&service.connections);
     let (keep, writer) = match options.checkpoints {
         Some(store) => keeper(store, options.own_threads)?,
         None => (None, None),
@@ -199,12 +198,7 @@ where
         observer: options.observer,
     };
     let ended = start(driver, received, options.own_threads)?;
-    let stopper = tokio::spawn(async move {
-        let _ = events.send(match stop.await {
-            Stop::Wished => Event::Interrupted,
-            Stop::Abandoned(reason) => Event::Abandoned { reason },
-        });
-    });
+    let stopper = tokio::spawn(async move { events.send(stop.await.into()) });
 
     let (stop, stopped) = oneshot::channel::<()>();
     let (health, probed) = Health::serving().await;
@@ -241,6 +235,30 @@ where
             audience.dismiss("the run failed").await?;
             Err(error)
         }
+    }
+}
+
+/// The service of `training`, which has no connection yet and asks for no token.
+fn service(
+    training: &Training,
+    dataset_sha256: [u8; 32],
+    ledger: &Arc<Ledger>,
+    events: &UnboundedSender<Event>,
+) -> Service {
+    Service {
+        expected: Expected {
+            dataset_sha256,
+            architecture: training.network().describe(),
+            spec_sha256: training.spec().sha256(),
+        },
+        run: training.run().to_owned(),
+        spec: training.spec().to_text(),
+        connections: Arc::new(Connections::new(Arc::clone(ledger))),
+        ledger: Arc::clone(ledger),
+        events: events.clone(),
+        next_worker: AtomicU64::new(1),
+        lease: training.lease(),
+        token: None,
     }
 }
 

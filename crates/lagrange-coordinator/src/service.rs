@@ -8,7 +8,7 @@ use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES, TOKEN_PENALTY
 use lagrange_protocol::v1::training_server::Training;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
 use lagrange_protocol::{
-    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, RunSpec, Token, WorkHeader,
+    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, Token, WorkHeader,
 };
 use lagrange_protocol::{check_hello, check_ready, frames};
 use std::collections::{BTreeMap, HashMap};
@@ -122,7 +122,8 @@ impl Connections {
 /// The service that workers dial.
 pub(crate) struct Service {
     pub(crate) run: String,
-    pub(crate) spec: RunSpec,
+    /// The run's text.
+    pub(crate) spec: String,
     pub(crate) expected: Expected,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
@@ -155,7 +156,7 @@ impl Training for Service {
             kind: Some(coordinator_message::Kind::Welcome(v1::Welcome {
                 run: self.run.clone(),
                 worker_id: worker,
-                spec: Some((&self.spec).into()),
+                spec: self.spec.clone(),
                 lease_ms: u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX),
             })),
         };
@@ -204,7 +205,7 @@ impl Service {
 
     /// Other kernels do no harm but to reproducibility, so the worker may stay; the user should know.
     fn compare_kernels(&self, worker: WorkerId, hello: &v1::Hello) {
-        let ours = lagrange_core::blas::kernels();
+        let ours = lagrange_core::blas::core_name();
         if hello.kernels != ours {
             tracing::warn!(
                 worker,

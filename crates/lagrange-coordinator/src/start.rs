@@ -1,22 +1,10 @@
 //! The start of a run: He's weights at once, or k-means kernels stage by stage, each iteration one round.
 
 use lagrange_core::network::Network;
-use lagrange_core::start::{centroids_from, he, plain_kernels, scaled_kernels};
+use lagrange_core::start::{StartKind, centroids_from, he, plain_kernels, scaled_kernels};
 use lagrange_core::weights::Weights;
 use lagrange_protocol::Job;
 use ndarray::Array2;
-use serde::{Deserialize, Serialize};
-
-/// How the weights start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StartKind {
-    /// He's normal start.
-    He,
-    /// Spherical k-means of patches for the hidden stages, He for the last.
-    #[default]
-    KMeans,
-}
 
 /// Lloyd iterations per stage: assignments of some thousand patches barely move after ten.
 const ITERATIONS: u32 = 10;
@@ -61,7 +49,7 @@ impl KMeansStart {
     pub fn job(&self) -> Job {
         let stage = self.stage;
         match self.phase {
-            Phase::Seeds => Job::PatchSeeds { stage },
+            Phase::Seeds => Job::InitialCentroids { stage },
             Phase::Cluster(_) => Job::Cluster { stage },
             Phase::Moments => Job::Moments { stage },
         }

@@ -1,7 +1,8 @@
 //! Every kernel of a step on the default network, by stage: `cargo bench --package lagrange-core`.
 //!
-//! Items per second are floating-point operations per second, of the textbook's operations where a kernel needs fewer: the row `gemm` is what
-//! they compare with. `lagrange bench` prints the same as shares, for any configuration.
+//! Items per second are floating-point operations per second, of the textbook's operations where a kernel
+//! needs fewer: the row `gemm` is what they compare with. `lagrange bench` prints the same as shares, for any
+//! configuration.
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used)]
 
 use divan::counter::ItemsCount;

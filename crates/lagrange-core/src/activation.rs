@@ -1,15 +1,17 @@
-//! The activation update: `argmin_a beta |z - W a|^2 + gamma |a - h|^2`, with z the next stage's output less its bias.
+//! The activation update: `argmin_a beta |z - W a|^2 + gamma |a - h|^2`, with z the next stage's output less
+//! its bias.
 //!
-//! It works on the correction `da = a - h` and `dz = z - W h`, which in the forward-reset schedule is exactly
-//! the next stage's z - m: `argmin_da beta |dz - W da|^2 + gamma |da|^2`, whose normal equations are
-//! `(W'W + gamma/beta I) da = W' dz`. Conjugate gradients solve them: each iteration is one convolution and one adjoint, where a
-//! factorisation of the dense matrix of a 12 x 12 x 16 activation would cost a thousand times as much whenever W moves.
+//! The solver works on the corrections `da = a - h` and `dz = z - W h`, which in the forward-reset schedule
+//! is exactly the next stage's z - m: `argmin_da beta |dz - W da|^2 + gamma |da|^2`, whose normal equations
+//! are `(W'W + gamma/beta I) da = W' dz`. Conjugate gradients solve them: each iteration is one convolution
+//! and one adjoint, where a factorisation of the dense matrix of a 12 x 12 x 16 activation would cost a
+//! thousand times as much whenever W moves.
 
 use crate::convolution::{Convolution, add_scaled, sum_of_squares};
 use crate::network::Stage;
 use serde::{Deserialize, Serialize};
 
-/// How the activation update is solved.
+/// Method of the activation update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActivationUpdate {
@@ -20,23 +22,24 @@ pub enum ActivationUpdate {
     Exact,
 }
 
-/// The normal equations hold when their residual has fallen to this part of the right-hand side: about what f32 can tell.
+/// Relative residual at which the normal equations count as solved: about the resolution of f32.
 const TOLERANCE: f32 = 1e-5;
-/// The condition number is 1 + beta/gamma |W|^2; a system that needs more iterations than this is beyond f32.
+/// Iteration limit of the exact update. The condition number is 1 + beta/gamma |W|^2; a system that needs
+/// more iterations is beyond the resolution of f32.
 const MOST_ITERATIONS: usize = 100;
 
 /// Penalties of the activation update.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ActivationPenalty {
+pub(crate) struct ActivationPenalty {
     /// Weight of the next stage's output constraint.
     pub beta: f32,
     /// Weight of the activation constraint.
     pub gamma: f32,
 }
 
-/// The activation update of the samples of one stage, with its buffers.
+/// Activation update of one stage, sample by sample, with its buffers.
 #[derive(Debug, Clone)]
-pub struct ActivationSolver {
+pub(crate) struct ActivationSolver {
     update: ActivationUpdate,
     /// r, the residual of the normal equations.
     residual: Vec<f32>,
@@ -50,7 +53,7 @@ pub struct ActivationSolver {
 }
 
 impl ActivationSolver {
-    /// Buffers for the stage that consumes the activation.
+    /// A solver for the activation that `stage` reads.
     #[must_use]
     pub fn new(stage: &Stage, update: ActivationUpdate) -> Self {
         Self {
@@ -63,10 +66,11 @@ impl ActivationSolver {
         }
     }
 
-    /// Adds the correction da to one sample's activation `a` `[H, W, C_in]`, given `dz` `[H_out, W_out, C_out]`; W is that of
-    /// `convolution`. Returns `|dz - W da|^2`.
+    /// Adds the correction da to one sample's activation `a` `[H, W, C_in]`, given `dz`
+    /// `[H_out, W_out, C_out]`; W is that of `convolution`. Returns `|dz - W da|^2`.
     ///
-    /// The first iteration goes along r = W' dz by `beta <r, r> / (beta |W r|^2 + gamma <r, r>)`, the minimiser along r.
+    /// The first iteration goes along r = W' dz by `beta <r, r> / (beta |W r|^2 + gamma <r, r>)`, the
+    /// minimiser along r.
     pub fn update(
         &mut self,
         convolution: &mut Convolution,
@@ -137,7 +141,7 @@ impl ActivationSolver {
         f64::from(sum_of_squares(&self.remaining))
     }
 
-    /// r = W' (dz - W da) - gamma/beta da, afresh: a recurrence would drift from the true residual.
+    /// r = W' (dz - W da) - gamma/beta da, recomputed: a recurrence would drift from the true residual.
     fn normal_residual(&mut self, convolution: &mut Convolution, penalty: ActivationPenalty) {
         convolution.adjoint(&self.remaining, &mut self.residual);
         add_scaled(&mut self.residual, -penalty.gamma / penalty.beta, &self.da);

@@ -1,8 +1,8 @@
-//! Equations of the weight updates, as flat sums that add up over shards.
+//! Equations of the weight updates, as flat buffers that are summed over shards.
 //!
-//! A stage's equations `[T(a) | z - m]` enter the solvers through the cross moment S = T'(z - m), `[d, C]`, and the Gram
-//! matrix G = T'T, `[d, d]`, of which only the lower triangle travels. All stages lie in one flat buffer, so that one
-//! addition sums everything and one payload carries it.
+//! A stage's equations `[T(a) | z - m]` enter the solvers through the cross moment S = T'(z - m), `[d, C]`,
+//! and the Gram matrix G = T'T, `[d, d]`, of which only the lower triangle travels. All stages lie in one
+//! flat buffer, so that one addition sums everything and one payload carries it.
 
 use crate::network::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
@@ -16,8 +16,23 @@ struct Place {
     triangle: Range<usize>,
 }
 
-/// Where each stage's cross moment and Gram triangle lie in a flat buffer of sums: first all cross moments, then, where the
-/// step refreshes them, all Gram triangles.
+/// Layout of a flat buffer of sums: first the cross moments of all stages, then, in steps that refresh them,
+/// the Gram triangles of all stages.
+///
+/// ```
+/// # use lagrange_core::network::{Network, NetworkSpec, Shape};
+/// # let image = Shape { height: 28, width: 28, channels: 1 };
+/// # let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+/// use lagrange_core::equations::EquationLayout;
+///
+/// let layout = EquationLayout::new(&network, true);
+/// let triangles = [26, 401, 513].map(|d| d * (d + 1) / 2);
+/// assert_eq!(layout.len(), network.weights() + triangles.iter().sum::<usize>());
+/// let sums = vec![0.0; layout.len()];
+/// assert_eq!(layout.cross(1, &sums).dim(), (401, 32));
+/// assert_eq!(layout.triangle(1, &sums).len(), triangles[1]);
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EquationLayout {
     places: Vec<Place>,
@@ -25,9 +40,9 @@ pub struct EquationLayout {
     gram: bool,
 }
 
-/// Values of the lower triangle of a `[d, d]` matrix.
+/// Number of values of the lower triangle of a `[d, d]` matrix.
 #[must_use]
-pub fn triangle_len(d: usize) -> usize {
+pub(crate) fn triangle_len(d: usize) -> usize {
     d * (d + 1) / 2
 }
 
@@ -40,7 +55,7 @@ impl EquationLayout {
 
     /// The layout of the sums of some stages only; the others have none.
     #[must_use]
-    pub fn of_stages(network: &Network, stages: Range<usize>, gram: bool) -> Self {
+    pub(crate) fn of_stages(network: &Network, stages: Range<usize>, gram: bool) -> Self {
         let mut end = 0;
         let mut take = |length: usize| {
             end += length;
@@ -87,7 +102,7 @@ impl EquationLayout {
 
     /// Whether Gram triangles are part of the layout.
     #[must_use]
-    pub fn has_gram(&self) -> bool {
+    pub(crate) fn has_gram(&self) -> bool {
         self.gram
     }
 
@@ -99,19 +114,23 @@ impl EquationLayout {
     }
 
     /// The cross moment S of `stage`, `[d, C]`, to write.
-    pub fn cross_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> ArrayViewMut2<'a, f32> {
+    pub(crate) fn cross_mut<'a>(
+        &self,
+        stage: usize,
+        sums: &'a mut [f32],
+    ) -> ArrayViewMut2<'a, f32> {
         let place = &self.places[stage];
         let cross = self.cross_slice_mut(stage, sums);
         matrix_mut(cross, place.unknowns, place.outputs)
     }
 
-    /// The cross moment S of `stage` as one row after the other.
-    pub fn cross_slice_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
+    /// The cross moment S of `stage`, row by row.
+    pub(crate) fn cross_slice_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
         &mut sums[self.places[stage].cross.clone()]
     }
 
-    /// The cross moments of all stages, one behind the other.
-    pub fn crosses_mut<'a>(&self, sums: &'a mut [f32]) -> &'a mut [f32] {
+    /// The cross moments of all stages, one after the other.
+    pub(crate) fn crosses_mut<'a>(&self, sums: &'a mut [f32]) -> &'a mut [f32] {
         let end = self.places.last().map_or(0, |place| place.cross.end);
         &mut sums[..end]
     }
@@ -123,7 +142,7 @@ impl EquationLayout {
     }
 
     /// The packed lower triangle of G of `stage`, to write.
-    pub fn triangle_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
+    pub(crate) fn triangle_mut<'a>(&self, stage: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
         &mut sums[self.places[stage].triangle.clone()]
     }
 }
@@ -132,7 +151,7 @@ impl EquationLayout {
 ///
 /// # Panics
 /// If `packed` has another length than the triangle.
-pub fn pack_triangle(gram: ArrayView2<'_, f32>, packed: &mut [f32]) {
+pub(crate) fn pack_triangle(gram: ArrayView2<'_, f32>, packed: &mut [f32]) {
     assert_eq!(packed.len(), triangle_len(gram.nrows()), "packed triangle");
     let mut rest = packed;
     for (i, row) in gram.rows().into_iter().enumerate() {
@@ -145,11 +164,12 @@ pub fn pack_triangle(gram: ArrayView2<'_, f32>, packed: &mut [f32]) {
     }
 }
 
-/// The lower triangle of `gram`, `[d, d]`, becomes `kept` times itself plus `scale` times the packed one; what is above it stays.
+/// The lower triangle of `gram`, `[d, d]`, becomes `kept` times itself plus `scale` times the packed one; the
+/// values above it stay.
 ///
 /// # Panics
 /// If `packed` is not the triangle of a `[d, d]` matrix.
-pub fn average_triangle(packed: &[f32], kept: f32, scale: f32, gram: &mut Array2<f32>) {
+pub(crate) fn average_triangle(packed: &[f32], kept: f32, scale: f32, gram: &mut Array2<f32>) {
     assert_eq!(packed.len(), triangle_len(gram.nrows()), "packed triangle");
     let mut rest = packed;
     for (i, mut row) in gram.rows_mut().into_iter().enumerate() {
@@ -166,7 +186,7 @@ pub fn average_triangle(packed: &[f32], kept: f32, scale: f32, gram: &mut Array2
 /// # Panics
 /// If `packed` is not the triangle of a `[d, d]` matrix.
 #[must_use]
-pub fn unpack_triangle(packed: &[f32], d: usize, scale: f32) -> Array2<f32> {
+pub(crate) fn unpack_triangle(packed: &[f32], d: usize, scale: f32) -> Array2<f32> {
     assert_eq!(packed.len(), triangle_len(d), "packed triangle");
     let mut full = Array2::zeros((d, d));
     let mut rest = packed;
@@ -195,7 +215,11 @@ pub fn matrix(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32
 ///
 /// # Panics
 /// If the sizes differ.
-pub fn matrix_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+pub(crate) fn matrix_mut(
+    values: &mut [f32],
+    rows: usize,
+    columns: usize,
+) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((rows, columns), values)
         .unwrap_or_else(|_| panic!("a buffer of {rows} x {columns} values"))
 }

@@ -1,4 +1,4 @@
-//! The forward pass of a block of samples, keeping what the rest of a step reuses.
+//! Forward pass of a block of samples, with the inputs and predicted outputs that the rest of a step reuses.
 
 use crate::convolution::Convolution;
 use crate::network::Network;
@@ -6,13 +6,29 @@ use crate::pooling::{Pooling, StaircaseUpdate};
 use crate::toeplitz;
 use crate::weights::Weights;
 
-/// Inputs a_{l-1} and outputs m_l of up to a fixed number of samples.
+/// Forward pass of up to a fixed number of samples: inputs a_{l-1} and predicted outputs m_l = T(a_{l-1}) W_l
+/// of every stage.
+///
+/// ```
+/// # use lagrange_core::network::{Network, NetworkSpec, Shape};
+/// # let image = Shape { height: 28, width: 28, channels: 1 };
+/// # let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+/// use lagrange_core::{forward::Forward, start::he};
+///
+/// let mut forward = Forward::new(&network, 2);
+/// forward.load(&he(&network, 1));
+/// forward.run(&[0.5; 2 * 28 * 28]);
+/// assert_eq!((forward.samples(), forward.outputs().len()), (2, 2 * 10));
+/// // Predicted outputs of the first stage, and their pooled activations.
+/// assert_eq!((forward.m(0).len(), forward.a(0).len()), (2 * 24 * 24 * 16, 2 * 12 * 12 * 16));
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Forward {
     network: Network,
     pooling: Pooling,
     convolutions: Vec<Convolution>,
-    /// Per stage `[n, H, W, C_in]`; of the first, the images.
+    /// Per stage `[n, H, W, C_in]`; the images for the first.
     inputs: Vec<Vec<f32>>,
     /// Per stage `[n, H, W, C]`.
     m: Vec<Vec<f32>>,
@@ -21,7 +37,7 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Buffers for at most `capacity` samples of `network`, with weights of zero.
+    /// Buffers for at most `capacity` samples of `network`, with zero weights.
     #[must_use]
     pub fn new(network: &Network, capacity: usize) -> Self {
         let stages = network.stages();
@@ -48,7 +64,7 @@ impl Forward {
         self.capacity
     }
 
-    /// Takes the weights of the passes to come.
+    /// Loads the weights of the following passes.
     pub fn load(&mut self, weights: &Weights) {
         for (index, convolution) in self.convolutions.iter_mut().enumerate() {
             convolution.load(weights.stage(index));
@@ -63,7 +79,8 @@ impl Forward {
         self.run_through(images, self.network.len());
     }
 
-    /// Passes `images` through the first `stages` stages: the input of the next one, if there is one, is then known.
+    /// Passes `images` through the first `stages` stages, which gives the input of the next one, if there is
+    /// one.
     ///
     /// # Panics
     /// As [`Forward::run`].
@@ -88,6 +105,26 @@ impl Forward {
         }
     }
 
+    /// Takes `images`, `[n, H, W, C]`, without passing them through any stage; [`Forward::map`] does that.
+    ///
+    /// # Panics
+    /// As [`Forward::run`].
+    pub(crate) fn begin(&mut self, images: &[f32]) {
+        self.run_through(images, 0);
+    }
+
+    /// Computes m of stage `index` for one sample. Its part of `a`, `[n, H, W, C_in]`, becomes the stage's
+    /// input; without `a` the input stays, as in the first stage, which reads the images.
+    pub(crate) fn map(&mut self, index: usize, sample: usize, a: Option<&[f32]>) {
+        let stage = &self.network.stages()[index];
+        let of = |length: usize| sample * length..(sample + 1) * length;
+        let input = &mut self.inputs[index][of(stage.input.len())];
+        if let Some(a) = a {
+            input.copy_from_slice(&a[of(stage.input.len())]);
+        }
+        self.convolutions[index].apply(input, &mut self.m[index][of(stage.conv.len())]);
+    }
+
     /// Samples of the last pass.
     #[must_use]
     pub fn samples(&self) -> usize {
@@ -95,7 +132,7 @@ impl Forward {
     }
 
     /// The convolution of stage `index`, with the weights loaded last.
-    pub fn convolution(&mut self, index: usize) -> &mut Convolution {
+    pub(crate) fn convolution(&mut self, index: usize) -> &mut Convolution {
         &mut self.convolutions[index]
     }
 
@@ -105,7 +142,7 @@ impl Forward {
         &self.inputs[index][..self.samples * self.network.stages()[index].input.len()]
     }
 
-    /// m_l = T(a_{l-1}) W_l of stage `index`, `[n, H, W, C]`.
+    /// Predicted outputs m_l = T(a_{l-1}) W_l of stage `index`, `[n, H, W, C]`.
     #[must_use]
     pub fn m(&self, index: usize) -> &[f32] {
         &self.m[index][..self.samples * self.network.stages()[index].conv.len()]
@@ -127,7 +164,7 @@ impl Forward {
     ///
     /// # Panics
     /// If there is no such row, or the length differs.
-    pub fn write_row(&self, index: usize, row: usize, values: &mut [f32]) {
+    pub(crate) fn write_row(&self, index: usize, row: usize, values: &mut [f32]) {
         let stage = &self.network.stages()[index];
         let (sample, position) = (row / stage.rows(), row % stage.rows());
         let a = &self.input(index)[sample * stage.input.len()..][..stage.input.len()];

@@ -1,11 +1,20 @@
 //! Losses, and the last output update: their prox with a multiplier.
 //!
-//! DESIGN of the update: `argmin_z loss(z, y) + lambda z + beta (z - m)^2`, entrywise and global, with m = W_L a_{L-1}.
-//! Completing the square, lambda only shifts m to `m - lambda / (2 beta)`.
+//! The update is `argmin_z loss(z, y) + lambda z + beta (z - m)^2`, entrywise and global, with m = W_L
+//! a_{L-1}. Completing the square, lambda only shifts m to `m - lambda / (2 beta)`.
 
 use serde::{Deserialize, Serialize};
 
 /// A loss of one output z against its target y = +-1.
+///
+/// ```
+/// use lagrange_core::loss::Loss;
+///
+/// assert_eq!(Loss::SquaredHinge.value(-1.0, 1.0), 4.0);
+/// // The prox moves an output towards its target, and leaves a satisfied one.
+/// assert_eq!(Loss::SquaredHinge.prox(-1.0, 1.0, 0.0, 1.0), 0.0);
+/// assert_eq!(Loss::SquaredHinge.prox(1.5, 1.0, 0.0, 1.0), 1.5);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -32,8 +41,8 @@ impl Loss {
 
     /// The global minimiser of `loss(z, y) + lambda z + beta (z - m)^2` for beta > 0.
     ///
-    /// Each loss is convex, so the piece whose stationary point lies inside the piece holds the minimum,
-    /// and for the hinge the kink y z = 1 does where neither piece has one.
+    /// Each loss is convex, so the piece whose stationary point lies inside the piece holds the minimum, and
+    /// for the hinge, where neither piece contains its stationary point, the kink y z = 1 is the minimum.
     #[must_use]
     pub fn prox(self, m: f32, y: f32, lambda: f32, beta: f32) -> f32 {
         let m = m - lambda / (2.0 * beta);

@@ -1,12 +1,12 @@
-//! Keyed random streams: every draw is named by what it is for, never by when it happens.
+//! Keyed random streams: every draw has a key by its purpose, independent of when it happens.
 //!
-//! A stream is a pure function of `(seed, purpose, shard, step)`, so any process that knows the four
-//! values reproduces it, whatever it computed before. Results are therefore the same for any number of workers.
+//! A stream is a pure function of `(seed, purpose, shard, step)`, so any process that knows the four values
+//! reproduces it, whatever it computed before. Results are therefore the same for any number of workers.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What a stream of random numbers is for. Two purposes never share a stream.
+/// Purpose of a random stream. Two purposes never share a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial kernels (He start). Shard 0; step is the stage.
@@ -26,6 +26,15 @@ pub enum Purpose {
 }
 
 /// The random stream of `(seed, purpose, shard, step)`.
+///
+/// ```
+/// use lagrange_core::random::{Purpose, stream};
+/// use rand::RngExt as _;
+///
+/// let first = |step| stream(7, Purpose::Order, 0, step).random::<u64>();
+/// assert_eq!(first(3), first(3));
+/// assert_ne!(first(3), first(4));
+/// ```
 #[must_use]
 pub fn stream(seed: u64, purpose: Purpose, shard: u64, step: u64) -> ChaCha8Rng {
     let mut key = [0u8; 32];

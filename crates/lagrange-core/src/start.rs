@@ -1,4 +1,4 @@
-//! Where training starts from: He's random kernels, or k-means of patches, both without gradients.
+//! Initial weights: He's random kernels, or k-means centroids of patches, both without gradients.
 //!
 //! The k-means start goes stage by stage. Each shard samples patches of its own activations and answers
 //! Lloyd iterations with sums; the coordinator only ever sees sums. A patch sample is a function of its key
@@ -12,13 +12,60 @@ use crate::weights::Weights;
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::RngExt as _;
 use rand_distr::{Distribution as _, StandardNormal};
+use serde::{Deserialize, Serialize};
 
-/// The last stage starts this much smaller than He's scale, so that first outputs are near zero.
+/// Kind of initial weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartKind {
+    /// He's normal start.
+    He,
+    /// Spherical k-means of patches for the hidden stages, He for the last.
+    #[default]
+    KMeans,
+}
+
+/// Initial weights: the table `[start]` of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct StartParams {
+    /// `k-means` or `he`.
+    pub kind: StartKind,
+    /// Images that k-means takes patches from, over all shards.
+    pub images: usize,
+    /// Patches that k-means clusters, over all shards.
+    pub patches: usize,
+}
+
+impl Default for StartParams {
+    fn default() -> Self {
+        Self {
+            kind: StartKind::default(),
+            images: 1_024,
+            patches: 4_800,
+        }
+    }
+}
+
+/// Scale of the last stage's initial weights relative to He's, so that the first outputs are near zero.
 const LAST_STAGE_SCALE: f32 = 0.1;
-/// A patch whose values spread less than this (in units of the input) is too flat to be a kernel.
+/// Standard deviation below which a patch is too flat to be a kernel, in units of the input.
 const FLAT: f32 = 0.1;
 
-/// He's normal start: standard deviation sqrt(2 / (k*k*C_in)), biases zero, the last stage 0.1 of that.
+/// He's normal start: standard deviation `sqrt(2 / (k*k*C_in))`, biases zero, the last stage 0.1 of that.
+///
+/// ```
+/// # use lagrange_core::network::{Network, NetworkSpec, Shape};
+/// # let image = Shape { height: 28, width: 28, channels: 1 };
+/// # let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+/// use lagrange_core::start::he;
+///
+/// let weights = he(&network, 1);
+/// assert_eq!(weights, he(&network, 1));
+/// // The biases are zero.
+/// assert!(weights.stage(0).row(25).iter().all(|&bias| bias == 0.0));
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[must_use]
 pub fn he(network: &Network, seed: u64) -> Weights {
     let mut weights = Weights::zeros(network);
@@ -42,8 +89,8 @@ pub fn he(network: &Network, seed: u64) -> Weights {
     weights
 }
 
-/// Up to `count` contrast-normalised patches of stage `index`'s input, `[p, k*k*C_in]`: flat ones dropped, mean removed,
-/// scaled to unit length. `forward` must have been run through `index` stages.
+/// Up to `count` contrast-normalised patches of stage `index`'s input, `[p, k*k*C_in]`: flat ones dropped,
+/// mean removed, scaled to unit length. `forward` must have been run through `index` stages.
 #[must_use]
 pub fn patch_sample(
     forward: &Forward,
@@ -58,7 +105,7 @@ pub fn patch_sample(
     let mut random = stream(seed, Purpose::Patches, shard, index as u64);
     let mut patches = Vec::with_capacity(count.min(rows) * stage.patch());
     let mut kept = 0;
-    // Most of a digit is background: twice the draws yield about the number wanted.
+    // About half of a digit's patches are flat background, hence twice the draws.
     for _ in 0..2 * count {
         if kept == count || rows == 0 {
             break;
@@ -87,12 +134,13 @@ fn normalise(patch: &[f32]) -> Option<impl Iterator<Item = f32>> {
     }
 }
 
-/// The first centroids: centroid c is patch c / S of shard c mod S; a shard fills its own and leaves the rest zero, so that
-/// the sum over shards is their union. Writes `[C, k*k*C_in]`.
+/// Sums of the initial centroids: centroid c is patch c / S of shard c mod S, for S shards. Each shard writes
+/// its own centroids and zeros elsewhere, so that the sum over shards has all of them. Writes
+/// `[C, k*k*C_in]`.
 ///
 /// # Panics
 /// If `sums` has another length.
-pub fn seed_sums(
+pub fn initial_centroid_sums(
     patches: ArrayView2<'_, f32>,
     channels: usize,
     shard: usize,
@@ -116,8 +164,21 @@ pub fn seed_sums(
     }
 }
 
-/// One Lloyd iteration's sums: each patch goes to the centroid of largest inner product. Writes the sums of each centroid's patches,
-/// `[C, k*k*C_in]`, and behind them their numbers, `[C]`.
+/// One Lloyd iteration's sums: each patch goes to the centroid of largest inner product. Writes the sums of
+/// each centroid's patches, `[C, k*k*C_in]`, followed by their counts, `[C]`.
+///
+/// ```
+/// use lagrange_core::start::{centroids_from, cluster_sums};
+/// use ndarray::array;
+///
+/// let patches = array![[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]];
+/// let centroids = array![[1.0, 0.0], [0.0, 1.0]];
+/// let mut sums = [0.0; 2 * 3];
+/// cluster_sums(patches.view(), centroids.view(), &mut sums);
+/// assert_eq!(sums, [1.8, 0.6, 0.0, 1.0, 2.0, 1.0]);
+/// let next = centroids_from(&sums, &centroids);
+/// assert!((next[[0, 0]] / next[[0, 1]] - 3.0).abs() < 1e-5);
+/// ```
 ///
 /// # Panics
 /// If `sums` has another length.
@@ -149,7 +210,8 @@ pub fn cluster_sums(
     }
 }
 
-/// The centroids after a Lloyd iteration: unit-length sums. A cluster without patches keeps its centroid.
+/// Centroids after a Lloyd iteration: the sums, scaled to unit length. A cluster without patches keeps its
+/// centroid.
 #[must_use]
 pub fn centroids_from(sums: &[f32], previous: &Array2<f32>) -> Array2<f32> {
     let (channels, patch) = previous.dim();
@@ -167,8 +229,8 @@ pub fn centroids_from(sums: &[f32], previous: &Array2<f32>) -> Array2<f32> {
     next
 }
 
-/// Per channel of stage `index`: the sum of its outputs and of their squares. Writes `[2, C]`. `forward` must have been run
-/// through `index + 1` stages.
+/// Per channel of stage `index`: the sum of its outputs and of their squares. Writes `[2, C]`. `forward` must
+/// have been run through `index + 1` stages.
 ///
 /// # Panics
 /// If `sums` has another length.
@@ -187,8 +249,9 @@ pub fn moment_sums(forward: &Forward, stage: &Stage, index: usize, sums: &mut [f
         .for_each(|(to, from)| *to = from as f32);
 }
 
-/// Kernels whose outputs have unit deviation and mean 1/2 below zero deviations: `W = D / sd`, `b = -mean / (2 sd)`, from
-/// the moments of the unscaled outputs over `rows` Toeplitz rows. Shape `[d, C]`.
+/// Kernels whose outputs have unit standard deviation and half of their mean, `[d, C]`: `W = D / sd` and
+/// `b = -mean / (2 sd)` for centroids D, `[C, k*k*C_in]`, with mean and standard deviation from `moments`,
+/// the [`moment_sums`] of the unscaled outputs over `rows` Toeplitz rows.
 #[must_use]
 pub fn scaled_kernels(centroids: &Array2<f32>, moments: &[f32], rows: usize) -> Array2<f32> {
     let (channels, patch) = centroids.dim();
@@ -247,7 +310,7 @@ mod tests {
 
     #[test]
     fn lloyd_iterations_over_shards_find_separate_directions() {
-        // Two shards of patches scattered about three directions; seeds come from both shards.
+        // Two shards of patches scattered about three directions; initial centroids come from both shards.
         let directions = [[1.0f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let shard = |shard: usize| {
             let mut random = stream(5, Purpose::Patches, shard as u64, 0);
@@ -265,7 +328,10 @@ mod tests {
             }
             total
         };
-        let seeds = sum_over(&|s, part| seed_sums(shards[s].view(), 3, s, 2, part), 9);
+        let seeds = sum_over(
+            &|s, part| initial_centroid_sums(shards[s].view(), 3, s, 2, part),
+            9,
+        );
         let mut centroids = Array2::from_shape_vec((3, 3), seeds).expect("shape");
         assert_eq!(centroids.row(1), shards[1].row(0));
         for _ in 0..5 {

@@ -1,7 +1,8 @@
 //! Toeplitz rows: convolution as the matrix product Z = T(a) W.
 //!
-//! Row p of T(a) is the input patch under output position p, flattened as (ky, kx, c), with a 1 behind it for the bias:
-//! d = k*k*C_in + 1 values. Channels-last storage makes each kernel row of a patch one contiguous run of k*C_in values.
+//! Row p of T(a) is the input patch under output position p, flattened as (ky, kx, c), followed by a 1 for
+//! the bias: d = `k*k*C_in + 1` values. Channels-last storage makes each kernel row of a patch one contiguous
+//! run of `k*C_in` values.
 
 use crate::network::Stage;
 
@@ -31,6 +32,19 @@ fn inside(stage: &Stage, oy: usize, ox: usize, ky: usize) -> Option<(usize, usiz
 
 /// Writes T(a) for `n` samples: `a` is `[n, H, W, C_in]`, `rows` becomes `[n * H_out * W_out, d]`, row-major.
 ///
+/// ```
+/// # use lagrange_core::network::{Shape, Stage};
+/// # let shape = |side, channels| Shape { height: side, width: side, channels };
+/// // A kernel of 2x2 on an image of 3x3.
+/// let stage = Stage { kernel: 2, pad: 0, input: shape(3, 1), conv: shape(2, 1), output: shape(1, 1) };
+/// use lagrange_core::toeplitz::toeplitz_rows;
+///
+/// let mut rows = [0.0; 4 * 5];
+/// toeplitz_rows(&stage, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], &mut rows);
+/// assert_eq!(rows[..5], [1.0, 2.0, 4.0, 5.0, 1.0]);
+/// assert_eq!(rows[15..], [5.0, 6.0, 8.0, 9.0, 1.0]);
+/// ```
+///
 /// # Panics
 /// If a length does not match.
 pub fn toeplitz_rows(stage: &Stage, a: &[f32], rows: &mut [f32]) {
@@ -52,7 +66,7 @@ pub fn toeplitz_rows(stage: &Stage, a: &[f32], rows: &mut [f32]) {
 ///
 /// # Panics
 /// If a length does not match.
-pub fn toeplitz_row(stage: &Stage, a: &[f32], position: usize, row: &mut [f32]) {
+pub(crate) fn toeplitz_row(stage: &Stage, a: &[f32], position: usize, row: &mut [f32]) {
     let (channels, width) = (stage.input.channels, stage.input.width);
     let run = stage.kernel * channels;
     let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
@@ -105,7 +119,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// A stage whose input is `extra` wider than its kernel, padded to keep its size if `same` and the kernel is odd.
+    /// A stage whose input is `extra` wider than its kernel, padded to keep its size if `same` and the kernel
+    /// is odd.
     pub(crate) fn stage_of(
         kernel: usize,
         same: bool,

@@ -2,13 +2,22 @@
 //!
 //! f32 addition is not associative, so a sum's bits depend on its order. Every sum over shards therefore runs
 //! along one tree that depends only on the number of shards: node (level, index) covers the shards
-//! `[index << level, (index + 1) << level)` below that number, and its value is left + right (or left alone where
-//! nothing lies to the right). A worker that owns a whole subtree may send its root instead of its leaves:
-//! the result has the same bits whoever did the additions.
+//! `[index << level, (index + 1) << level)` below that number, and its value is left + right (or left alone
+//! where nothing lies to the right). A worker that owns a whole subtree may send its root instead of its
+//! leaves: the result has the same bits whoever did the additions.
 
 use std::collections::BTreeMap;
 
 /// A node of the tree. Level 0 is a shard.
+///
+/// ```
+/// use lagrange_core::tree::{Node, cover};
+///
+/// // Of four shards, 2 and 3 are a subtree.
+/// assert_eq!(cover(&[1, 2, 3], 4), [Node::leaf(1), Node { level: 1, index: 1 }]);
+/// assert_eq!(Node { level: 1, index: 1 }.shards(4), 2..4);
+/// assert_eq!(Node::root(4).shards(4), 0..4);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
     /// Height above the leaves.
@@ -74,7 +83,17 @@ pub fn cover(owned: &[u32], shards: u32) -> Vec<Node> {
     nodes
 }
 
-/// Values waiting for their siblings: adding a node's value merges upwards as far as siblings are present.
+/// Partial sums by node: adding a node's value merges it upwards as far as siblings are present.
+///
+/// ```
+/// use lagrange_core::tree::{Node, PartialSums};
+///
+/// let mut sums = PartialSums::new(3);
+/// for (shard, value) in [(2, 0.5), (0, 1.0), (1, 2.0)] {
+///     sums.add(Node::leaf(shard), value, |left, right| left + right);
+/// }
+/// assert_eq!(sums.into_total(), Some(3.5));
+/// ```
 #[derive(Debug, Clone)]
 pub struct PartialSums<T> {
     shards: u32,
@@ -115,7 +134,7 @@ impl<T> PartialSums<T> {
         self.nodes.insert(node, value);
     }
 
-    /// The whole sum, once every shard is in it.
+    /// The total; `None` while shards are missing.
     #[must_use]
     pub fn into_total(mut self) -> Option<T> {
         self.nodes.remove(&Node::root(self.shards))
@@ -127,13 +146,13 @@ impl<T> PartialSums<T> {
         self.nodes.contains_key(&Node::root(self.shards))
     }
 
-    /// What has been summed so far, node by node.
+    /// The partial sums so far, node by node.
     pub fn into_nodes(self) -> impl Iterator<Item = (Node, T)> {
         self.nodes.into_iter()
     }
 }
 
-/// `left += right`, element by element: the one way two partial sums are added.
+/// `left += right`, element by element: the sum of two partial sums.
 ///
 /// # Panics
 /// If the lengths differ.

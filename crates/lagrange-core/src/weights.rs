@@ -1,12 +1,26 @@
-//! The weights of a network and their layout.
+//! Weights of a network, and their layout.
 
 use crate::network::Network;
 use ndarray::{Array2, ArrayView2};
 
-/// The weights of a network: per stage a matrix W_l of shape `[d_l, C_l]`, row-major.
+/// Weights of a network: per stage a matrix W_l of shape `[d_l, C_l]`, row-major.
 ///
-/// Row (ky*k + kx)*C_in + c is the kernel value at (ky, kx, c); the last row is the bias, so that
-/// Z = T(a) W with a 1 behind every patch of T(a). All stages lie in one contiguous buffer, first to last.
+/// Row `(ky*k + kx)*C_in + c` is the kernel value at (ky, kx, c); the last row is the bias, so that Z = T(a)
+/// W with a 1 after every patch of T(a). All stages lie in one contiguous buffer, first to last.
+///
+/// ```
+/// # use lagrange_core::network::{Network, NetworkSpec, Shape};
+/// # let image = Shape { height: 28, width: 28, channels: 1 };
+/// # let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+/// use lagrange_core::weights::Weights;
+/// use ndarray::Array2;
+///
+/// let mut weights = Weights::zeros(&network);
+/// weights.set_stage(0, &Array2::ones((26, 16)));
+/// assert_eq!(weights.stage(0).sum(), 26.0 * 16.0);
+/// assert_eq!(weights.as_slice().len(), network.weights());
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     values: Vec<f32>,
@@ -14,7 +28,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Weights of zero for `network`.
+    /// Zero weights of `network`.
     #[must_use]
     pub fn zeros(network: &Network) -> Self {
         let shapes = network

@@ -4,43 +4,39 @@ use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
 use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
-use lagrange_core::pooling::StaircaseUpdate;
 use lagrange_core::random::{Purpose, stream};
 use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::classic::{
-    Fit, FullUpdate, InitialState, LocalSweep, Order, ShardState, SolverKind, StageSolve,
-    SweepInput, SweepOutput, SweepParams, SweepRound, rows_per_shard,
+use lagrange_core::schedule::classic::Classic;
+use lagrange_core::schedule::streaming::Streaming;
+use lagrange_core::schedule::{
+    BlockOrder, ClassicParams, Cut, Fit, InitialState, Round, Schedule, ScheduleKind,
+    ScheduleParams, ShardInput, ShardOutput, ShardState, SolverKind, StepDone, Totals,
 };
-use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput, StepParams};
 use lagrange_core::start::he;
 use lagrange_core::weights::Weights;
-use ndarray::ArrayView2;
 use rand::RngExt as _;
 
 /// More than one block, the last one not full.
 const SAMPLES: usize = 37;
 
-const PARAMS: StepParams = StepParams {
-    loss: Loss::Squared,
-    beta: 1.5,
-    gamma: 0.7,
-    beta_output: 1.2,
-    activation: ActivationUpdate::Exact,
-    gram_rows: 8,
-    staircase: StaircaseUpdate::Dithered,
-    equations: 0.0,
+const CUT: Cut = Cut {
+    shards: 1,
+    samples: SAMPLES,
 };
 
-const SWEEP: SweepParams = SweepParams {
-    order: Order::Taylor,
-    reset_every: 0,
-    fit: Fit::Forward,
-    initial: InitialState::Forward,
-    solver: SolverKind::Gram,
-    equations: 1.0,
-    screen: true,
-    growth: 1.0,
-};
+fn params(solver: SolverKind) -> ScheduleParams {
+    ScheduleParams {
+        kind: ScheduleKind::Classic,
+        solver,
+        loss: Loss::Squared,
+        beta: 1.5,
+        gamma: 0.7,
+        beta_output: 1.2,
+        activation: ActivationUpdate::Exact,
+        ridge: 1e-6,
+        ..ScheduleParams::default()
+    }
+}
 
 struct Problem {
     network: Network,
@@ -80,54 +76,67 @@ fn problem(seed: u64) -> Problem {
     }
 }
 
-/// A round's scalars, sums, residuals and rows.
-struct Round {
+/// What a shard gives in a round.
+struct Given {
     scalars: StepScalars,
-    layout: EquationLayout,
     sums: Vec<f32>,
     residuals: Vec<f32>,
-    rows: Vec<f32>,
+    equations: Vec<f32>,
 }
 
 impl Problem {
-    fn round(&self, sweep: SweepParams, state: &mut ShardState, round: SweepRound) -> Round {
-        let stages = round.collects(sweep.order, self.network.len());
-        let gram = sweep.solver == SolverKind::Gram || round.audit;
-        let layout = EquationLayout::of_stages(
-            &self.network,
-            if gram { stages.clone() } else { 0..0 },
-            gram,
-        );
-        let rows: usize = self.network.stages()[stages]
-            .iter()
-            .map(|s| rows_per_shard(s, &sweep, 1) * (s.unknowns() + s.conv.channels))
-            .sum();
-        let mut sums = vec![f32::NAN; layout.len()];
-        let mut rows = vec![f32::NAN; rows];
-        let mut residuals = vec![0.0; self.targets.len()];
-        let multipliers = vec![0.25; self.targets.len()];
-        let input = SweepInput {
-            weights: &self.weights,
+    fn classic(&self, solver: SolverKind, classic: &ClassicParams) -> Classic {
+        Classic::new(&params(solver), classic, &self.network, CUT)
+    }
+
+    fn round(
+        &self,
+        schedule: &dyn Schedule,
+        state: Option<&mut ShardState>,
+        round: Round,
+    ) -> Given {
+        let sizes = schedule.sizes(round).expect("a round of the schedule");
+        let mut sums = vec![f32::NAN; sizes.sums];
+        let mut rows = vec![f32::NAN; sizes.rows_out];
+        let mut worker = schedule.worker();
+        worker.forward().load(&self.weights);
+        let input = ShardInput {
             images: &self.images,
             targets: &self.targets,
-            multipliers: &multipliers,
+            multipliers: &vec![0.25; sizes.rows_in],
             positions: &self.positions,
-            round,
+            shared: &vec![1.0; sizes.shared - self.network.weights()],
             key: (5, 0),
         };
-        let output = SweepOutput {
+        let output = ShardOutput {
             sums: &mut sums,
-            residuals: &mut residuals,
             rows: &mut rows,
         };
-        let scalars =
-            LocalSweep::new(&self.network, PARAMS, sweep, 1).run(&layout, state, &input, output);
-        Round {
+        let scalars = worker.run(round, &input, state, output);
+        let equations = rows.split_off(sizes.rows_in);
+        Given {
             scalars,
-            layout,
             sums,
-            residuals,
-            rows,
+            residuals: rows,
+            equations,
+        }
+    }
+
+    /// Runs one step; what it came to.
+    fn step(&mut self, schedule: &dyn Schedule, state: &mut ShardState, step: u64) -> StepDone {
+        let mut coordinator = schedule.coordinator();
+        loop {
+            let round = coordinator.round(step);
+            let given = self.round(schedule, Some(state), round);
+            let totals = Totals {
+                sums: &given.sums,
+                scalars: &given.scalars,
+                equations: &[&given.equations],
+            };
+            let done = coordinator.absorb(round, &totals, 1.0, &mut self.weights);
+            if let Some(done) = done.expect("solvable") {
+                return done;
+            }
         }
     }
 }
@@ -139,101 +148,78 @@ fn close(left: &[f32], right: &[f32]) {
     }
 }
 
+const FIRST: Round = Round {
+    step: 0,
+    stage: 0,
+    gram: false,
+};
+
 #[test]
 fn output_first_with_a_reset_in_every_step_is_the_streaming_sweep() {
     for seed in 0..4 {
         let problem = problem(seed);
-        let sweep = SweepParams {
-            order: Order::OutputFirst,
+        let classic = ClassicParams {
+            order: BlockOrder::OutputFirst,
             reset_every: 1,
-            ..SWEEP
+            ..ClassicParams::default()
         };
-        let mut state = ShardState::new(&problem.network, SAMPLES);
+        let classic = problem.classic(SolverKind::Gram, &classic);
+        assert!(!classic.is_stateful());
+        let streaming = Streaming::new(&params(SolverKind::Gram), &problem.network, CUT);
+        let theirs = problem.round(&streaming, None, FIRST);
+        let ours = problem.round(&classic, None, FIRST);
+        close(&ours.residuals, &theirs.residuals);
         let layout = EquationLayout::new(&problem.network, false);
-        let (mut sums, mut residuals) = (vec![0.0; layout.len()], vec![0.0; problem.targets.len()]);
-        let input = StepInput {
-            images: &problem.images,
-            targets: &problem.targets,
-            multipliers: &vec![0.25; problem.targets.len()],
-            penalty_factor: 1.0,
-            key: (5, 0, 0),
-        };
-        let output = StepOutput {
-            sums: &mut sums,
-            residuals: &mut residuals,
-        };
-        let mut step = LocalStep::new(&problem.network, PARAMS);
-        step.load(&problem.weights);
-        let streaming = step.run(&layout, &input, output);
-        // The second visit starts from the same forward pass as the first.
-        for step in 0..2 {
-            let round = problem.round(
-                sweep,
-                &mut state,
-                SweepRound {
-                    step,
-                    stage: 0,
-                    audit: false,
-                },
-            );
-            close(&round.residuals, &residuals);
-            for stage in 0..problem.network.len() {
-                let ours: Vec<f32> = round
-                    .layout
-                    .cross(stage, &round.sums)
-                    .iter()
-                    .copied()
-                    .collect();
-                let theirs: Vec<f32> = layout.cross(stage, &sums).iter().copied().collect();
-                close(&ours, &theirs);
-            }
-            let (ours, theirs) = (
-                round.scalars.objective(&PARAMS),
-                streaming.objective(&PARAMS),
-            );
-            assert!(
-                (ours - theirs).abs() < 1e-3 * theirs.abs(),
-                "{ours} {theirs}"
+        for stage in 0..problem.network.len() {
+            let cross = |layout: &EquationLayout, sums| -> Vec<f32> {
+                layout.cross(stage, sums).iter().copied().collect()
+            };
+            close(
+                &cross(&classic.layout(FIRST), &ours.sums),
+                &cross(&layout, &theirs.sums),
             );
         }
+        let penalties = params(SolverKind::Gram).penalties();
+        let [ours, theirs] = [ours, theirs].map(|given| given.scalars.objective(&penalties));
+        assert!(
+            (ours - theirs).abs() < 1e-6 * theirs.abs(),
+            "{ours} {theirs}"
+        );
     }
 }
 
-/// Runs one step in Taylor's order; returns its objective and how every stage was solved.
-fn taylor_step(
-    problem: &mut Problem,
-    sweep: SweepParams,
-    state: &mut ShardState,
-    step: u64,
-) -> (f64, Vec<StageSolve>) {
-    let update = FullUpdate::new(&problem.network, &sweep, SAMPLES, 1e-6);
-    let mut solves = Vec::new();
-    let stages = problem.network.len();
-    let mut total = StepScalars::zeros(stages).to_row();
-    for stage in 0..=stages {
-        let round = problem.round(
-            sweep,
-            state,
-            SweepRound {
-                step,
-                stage,
-                audit: false,
-            },
-        );
-        for (sum, value) in total.iter_mut().zip(round.scalars.to_row()) {
-            *sum += value;
+/// Orders that keep z and a start, at a first visit, where the forward pass leaves them.
+#[test]
+fn a_first_visit_is_a_forward_reset_in_every_order() {
+    let problem = problem(6);
+    let reset = |order, fit, reset_every| {
+        let classic = ClassicParams {
+            order,
+            fit,
+            reset_every,
+            ..ClassicParams::default()
+        };
+        let schedule = problem.classic(SolverKind::Gram, &classic);
+        let mut state = ShardState::new(&problem.network, SAMPLES);
+        let mut given = problem.round(&schedule, Some(&mut state), FIRST);
+        if reset_every > 0 {
+            let second = Round { step: 1, ..FIRST };
+            let again = problem.round(&schedule, Some(&mut state), second);
+            assert_eq!(
+                again.residuals, given.residuals,
+                "{order:?}: the second visit as the first"
+            );
+            given = again;
         }
-        if let Some(shape) = problem.network.stages().get(stage) {
-            let width = shape.unknowns() + shape.conv.channels;
-            let rows = ArrayView2::from_shape((round.rows.len() / width, width), &round.rows)
-                .expect("whole rows");
-            let weights = &mut problem.weights;
-            let solve = update.solve(stage, &round.layout, &round.sums, rows, weights);
-            solves.push(solve.expect("solvable"));
+        given
+    };
+    for order in [BlockOrder::OutputFirst, BlockOrder::InputFirst] {
+        for fit in [Fit::Forward, Fit::Updated] {
+            let (once, always) = (reset(order, fit, 0), reset(order, fit, 1));
+            assert_eq!(once.residuals, always.residuals);
+            close(&once.sums, &always.sums);
         }
     }
-    let scalars = StepScalars::from_row(&total, stages).expect("length");
-    (scalars.objective_forward(&PARAMS), solves)
 }
 
 #[test]
@@ -245,15 +231,14 @@ fn taylors_order_never_raises_the_objective() {
     ] {
         for solver in [SolverKind::Gram, SolverKind::PseudoInverse] {
             let mut problem = problem(seed);
-            let sweep = SweepParams {
+            let classic = ClassicParams {
                 initial,
-                solver,
-                ..SWEEP
+                ..ClassicParams::default()
             };
+            let schedule = problem.classic(solver, &classic);
             let mut state = ShardState::new(&problem.network, SAMPLES);
-            let objectives: Vec<f64> = (0..6)
-                .map(|step| taylor_step(&mut problem, sweep, &mut state, step).0)
-                .collect();
+            let step = |step| problem.step(&schedule, &mut state, step).objective;
+            let objectives: Vec<f64> = (0..6).map(step).collect();
             for pair in objectives.windows(2) {
                 assert!(pair[1] <= pair[0] + 1e-3 * pair[0].abs(), "{objectives:?}");
             }
@@ -266,23 +251,25 @@ fn the_pseudo_inverse_and_the_gram_solver_take_the_same_steps() {
     let [gram, inverse] = [SolverKind::Gram, SolverKind::PseudoInverse].map(|solver| {
         let mut problem = problem(3);
         let mut state = ShardState::new(&problem.network, SAMPLES);
-        let sweep = SweepParams {
-            solver,
-            // From a forward pass, the weights that are there fit already.
+        // From a forward pass, the weights that are there fit already.
+        let classic = ClassicParams {
             initial: InitialState::Random,
-            ..SWEEP
+            ..ClassicParams::default()
         };
-        let (_, solves) = taylor_step(&mut problem, sweep, &mut state, 0);
-        (problem.weights.stage(0).to_owned(), solves)
+        let done = problem.step(&problem.classic(solver, &classic), &mut state, 0);
+        (problem.weights.stage(0).to_owned(), done)
     });
     for (a, b) in gram.0.iter().zip(&inverse.0) {
         assert!((a - b).abs() < 1e-2 * b.abs().max(1.0), "{a} {b}");
     }
     let network = problem(3).network;
-    for ((gram, inverse), stage) in gram.1.iter().zip(&inverse.1).zip(network.stages()) {
-        for solve in [gram, inverse] {
-            assert_eq!(solve.rows, SAMPLES * stage.rows(), "{solve:?}");
-        }
+    let all: Vec<_> = network
+        .stages()
+        .iter()
+        .map(|stage| SAMPLES * stage.rows())
+        .collect();
+    assert_eq!((&gram.1.equations, &inverse.1.equations), (&all, &all));
+    for (gram, inverse) in gram.1.stages.iter().zip(&inverse.1.stages) {
         for (a, b) in [
             (gram.weight_norm, inverse.weight_norm),
             (gram.step_norm, inverse.step_norm),
@@ -298,30 +285,22 @@ fn drawn_equations_are_rows_of_the_state_and_screened_ones_differ() {
     // Every image the same: duplicates abound.
     let image = problem.images[..64].to_vec();
     problem.images = image.repeat(SAMPLES);
-    let sweep = SweepParams {
-        solver: SolverKind::Sampled,
+    let params = ScheduleParams {
         equations: 2.0,
-        ..SWEEP
+        ..params(SolverKind::Sampled)
     };
+    let schedule = Classic::new(&params, &ClassicParams::default(), &problem.network, CUT);
     let mut state = ShardState::new(&problem.network, SAMPLES);
-    let round = problem.round(
-        sweep,
-        &mut state,
-        SweepRound {
-            step: 0,
-            stage: 0,
-            audit: false,
-        },
-    );
+    let given = problem.round(&schedule, Some(&mut state), FIRST);
     let stage = &problem.network.stages()[0];
     let width = stage.unknowns() + stage.conv.channels;
-    assert_eq!(round.rows.len(), 4 * stage.unknowns() * width);
-    let mut patches: Vec<_> = round
-        .rows
+    assert_eq!(given.equations.len(), 4 * stage.unknowns() * width);
+    let mut patches: Vec<_> = given
+        .equations
         .chunks(width)
         .map(|row| row[..9].iter().map(|v| v.to_bits()).collect::<Vec<_>>())
         .collect();
-    for row in round.rows.chunks(width) {
+    for row in given.equations.chunks(width) {
         assert_eq!(row[9], 1.0);
         assert!(row.iter().all(|v| v.is_finite()));
     }
@@ -331,20 +310,46 @@ fn drawn_equations_are_rows_of_the_state_and_screened_ones_differ() {
 }
 
 #[test]
+fn an_audit_finds_the_distance_of_drawn_solutions_from_those_of_all_rows() {
+    let mut problem = problem(5);
+    let classic = ClassicParams {
+        audit_every: 2,
+        initial: InitialState::Random,
+        ..ClassicParams::default()
+    };
+    for (solver, near) in [
+        (SolverKind::Sampled, false),
+        (SolverKind::PseudoInverse, true),
+    ] {
+        let schedule = problem.classic(solver, &classic);
+        let mut state = ShardState::new(&problem.network, SAMPLES);
+        let audited = problem.step(&schedule, &mut state, 0);
+        for solve in &audited.solves {
+            let distance = solve.distance.expect("audited");
+            assert_eq!(distance < 1e-2, near, "{solver:?}: {distance}");
+        }
+        let plain = problem.step(&schedule, &mut state, 1);
+        assert!(plain.solves.iter().all(|solve| solve.distance.is_none()));
+    }
+}
+
+#[test]
 fn a_round_that_does_not_follow_is_refused() {
     let problem = problem(0);
+    let schedule = problem.classic(SolverKind::Gram, &ClassicParams::default());
     let mut state = ShardState::new(&problem.network, SAMPLES);
     let mut advance = |step, stage| {
-        let round = SweepRound {
+        let round = Round {
             step,
             stage,
-            audit: false,
+            ..FIRST
         };
-        state.advance(3, Order::Taylor, round, problem.network.len())
+        state.advance(3, &schedule, round)
     };
     for stage in 0..=3 {
         assert_eq!(advance(0, stage), Ok(()));
     }
     assert_eq!(advance(0, 3).map_err(|lost| lost.shard), Err(3));
     assert_eq!(advance(1, 0), Ok(()));
+    assert!(schedule.sizes(Round { stage: 4, ..FIRST }).is_none());
 }

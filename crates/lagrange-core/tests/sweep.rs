@@ -5,10 +5,10 @@ use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
 use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
-use lagrange_core::pooling::StaircaseUpdate;
 use lagrange_core::random::{Purpose, stream};
 use lagrange_core::residual::StepScalars;
-use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput, StepParams};
+use lagrange_core::schedule::streaming::Streaming;
+use lagrange_core::schedule::{Cut, Round, Schedule as _, ScheduleParams, ShardInput, ShardOutput};
 use lagrange_core::start::he;
 use lagrange_core::weights::Weights;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ const SAMPLES: usize = 11;
 #[derive(Debug)]
 struct Case {
     network: Network,
-    params: StepParams,
+    params: ScheduleParams,
     weights: Weights,
     images: Vec<f32>,
     targets: Vec<f32>,
@@ -34,7 +34,7 @@ struct Swept {
 }
 
 impl Case {
-    fn new(seed: u64, padding: Padding, outputs: usize, params: StepParams) -> Self {
+    fn new(seed: u64, padding: Padding, outputs: usize, params: ScheduleParams) -> Self {
         let stage = |channels| StageSpec {
             kernel: 3,
             channels,
@@ -75,20 +75,30 @@ impl Case {
         let layout = EquationLayout::new(&self.network, gram);
         let mut sums = vec![f32::NAN; layout.len()];
         let mut residuals = vec![f32::NAN; self.targets.len()];
-        let input = StepInput {
+        let cut = Cut {
+            shards: 1,
+            samples: SAMPLES,
+        };
+        let mut worker = Streaming::new(&self.params, &self.network, cut).worker();
+        worker.forward().load(&self.weights);
+        let input = ShardInput {
             images: &self.images,
             targets: &self.targets,
             multipliers: &self.multipliers,
-            penalty_factor: 1.0,
-            key: (self.seed, 0, 0),
+            positions: &[0; SAMPLES],
+            shared: &[1.0],
+            key: (self.seed, 0),
         };
-        let output = StepOutput {
+        let output = ShardOutput {
             sums: &mut sums,
-            residuals: &mut residuals,
+            rows: &mut residuals,
         };
-        let mut step = LocalStep::new(&self.network, self.params);
-        step.load(&self.weights);
-        let scalars = step.run(&layout, &input, output);
+        let round = Round {
+            step: 0,
+            stage: 0,
+            gram,
+        };
+        let scalars = worker.run(round, &input, None, output);
         Swept {
             scalars,
             sums,
@@ -119,15 +129,14 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_map(
             |(seed, same, outputs, loss, activation, (beta, gamma, beta_output))| {
                 let padding = if same { Padding::Same } else { Padding::Valid };
-                let params = StepParams {
+                let params = ScheduleParams {
                     loss,
                     beta,
                     gamma,
                     beta_output,
                     activation,
                     gram_rows: 40,
-                    staircase: StaircaseUpdate::default(),
-                    equations: 0.0,
+                    ..ScheduleParams::default()
                 };
                 Case::new(seed, padding, outputs, params)
             },
@@ -137,11 +146,12 @@ fn cases() -> impl Strategy<Value = Case> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Each update minimises the augmented objective over its block, starting from a point where every constraint holds.
+    /// Each update minimises the augmented objective over its block, starting from a point where every
+    /// constraint holds.
     #[test]
     fn a_sweep_never_raises_the_objective(case in cases()) {
         let Swept { scalars, .. } = case.sweep(false);
-        let objective = scalars.objective(&case.params);
+        let objective = scalars.objective(&case.params.penalties());
         prop_assert!(objective <= scalars.loss + 1e-4 * scalars.loss.abs().max(1.0), "{objective} > {}", scalars.loss);
         for (left, whole) in scalars.coupling.iter().zip(&scalars.output[1..]) {
             prop_assert!(*left <= whole * (1.0 + 1e-4) + 1e-6, "an activation update must not widen a residual");

@@ -5,13 +5,26 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// How far training images may move. All zero, the default, leaves them as they are.
+/// Largest random movements of training images. All zero, the default, switches augmentation off.
 ///
 /// | name | default | purpose | range |
 /// |---|---|---|---|
 /// | `shift` | 0 | largest displacement along each axis, in pixels | 0..=side |
 /// | `rotate` | 0 | largest rotation about the centre, in degrees | 0..=180 |
 /// | `scale` | 0 | largest relative change of size | 0..1 |
+///
+/// ```
+/// use lagrange_core::random::{Purpose, stream};
+/// use lagrange_data::{Augment, Normalisation};
+///
+/// let augment = Augment { shift: 1.0, ..Augment::default() };
+/// assert!(!augment.is_none() && augment.fault().is_none());
+/// let (image, mut inputs) = ([255; 9], [0.0; 9]);
+/// let mut random = stream(1, Purpose::Augment, 0, 0);
+/// augment.apply(&mut random, (&image, 3), Normalisation::MNIST, &mut inputs);
+/// // The centre stays white however the image moves.
+/// assert!((inputs[4] - 2.8215).abs() < 1e-3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Augment {
@@ -24,7 +37,7 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// Whether images stay as they are.
+    /// Whether augmentation is off.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -43,9 +56,11 @@ impl Augment {
         .map(|(field, value, _, range)| (field, value, range))
     }
 
-    /// Writes a randomly moved copy of the square image `pixels`, `[side, side]`, to `inputs`, normalised.
+    /// Writes a randomly moved copy of the square image `pixels`, `[side, side]`, to `inputs`,
+    /// `[side, side]`, normalised.
     ///
-    /// Each output pixel is the bilinear interpolation of the image at its preimage; what lies outside is black.
+    /// Each output pixel is the bilinear interpolation of the image at its preimage; pixels outside it are
+    /// black.
     ///
     /// # Panics
     /// If a length is not that of the image.
@@ -76,7 +91,7 @@ impl Augment {
     }
 }
 
-/// The image at (x, y), between its pixels; black outside.
+/// Interpolated value of the image at (x, y); black outside.
 fn sample(pixels: &[u8], side: usize, x: f32, y: f32) -> f32 {
     let (left, top) = (x.floor(), y.floor());
     let (fx, fy) = (x - left, y - top);

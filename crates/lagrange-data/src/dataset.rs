@@ -1,4 +1,4 @@
-//! A training and a test set: embedded MNIST, or any set of IDX files in a directory.
+//! Datasets: the embedded MNIST, or a set of IDX files in a folder.
 
 use crate::files::{Role, locate};
 use crate::{DataError, Images, read_images, read_labels};
@@ -16,6 +16,18 @@ pub struct LabelledSet {
 }
 
 /// A training and a test set of square images of one size.
+///
+/// ```
+/// use lagrange_data::{Dataset, Images, LabelledSet};
+///
+/// let set = |n: u8| LabelledSet {
+///     images: Images { height: 1, width: 1, pixels: (0..n).collect() },
+///     labels: (0..n).collect(),
+/// };
+/// let dataset = Dataset { train: set(10), test: set(4) };
+/// assert_eq!((dataset.side(), dataset.test.labels.len()), (1, 4));
+/// assert_eq!(dataset.sha256(), dataset.clone().sha256());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     /// Training set.
@@ -36,7 +48,7 @@ impl Dataset {
         }
     }
 
-    /// [`Dataset::load`] with the set's [`Dataset::sha256`], which is known of the embedded MNIST.
+    /// [`Dataset::load`], with the set's [`Dataset::sha256`]; that of the embedded MNIST is a constant.
     ///
     /// # Errors
     /// As [`Dataset::load`].
@@ -50,7 +62,7 @@ impl Dataset {
         Ok((dataset, hash))
     }
 
-    /// The MNIST carried by this build.
+    /// The MNIST embedded in this build.
     ///
     /// # Errors
     /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
@@ -62,7 +74,7 @@ impl Dataset {
         })
     }
 
-    /// The MNIST carried by this build.
+    /// The MNIST embedded in this build.
     ///
     /// # Errors
     /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
@@ -71,10 +83,11 @@ impl Dataset {
         Err(DataError::NothingEmbedded)
     }
 
-    /// The set whose four IDX files lie in `directory`, under names and in places that the [crate](crate) lists.
+    /// The set whose four IDX files lie in `directory`, under the names and in the places that the
+    /// [crate](crate) lists.
     ///
     /// # Errors
-    /// [`DataError`], naming the file and what is wrong with it, or what is there where files are missing.
+    /// [`DataError`], naming the file and what is wrong with it, or listing the folder if files are missing.
     pub fn from_dir(directory: &Path) -> Result<Self, DataError> {
         let paths = locate(directory)?;
         Self::from_files(|role| {
@@ -196,8 +209,8 @@ mod tests {
         assert_eq!(count(&mnist.test.labels, 0), 980);
     }
 
-    /// The hash identifies the data of a run between processes and releases: it must not change unnoticed. The value was
-    /// computed by another implementation (Python's gzip and hashlib).
+    /// The hash identifies the data of a run between processes and releases: it must not change unnoticed.
+    /// The value was computed by another implementation (Python's gzip and hashlib).
     #[test]
     #[cfg(feature = "embedded-mnist")]
     fn the_hash_of_mnist_is_pinned() {
@@ -269,7 +282,7 @@ mod tests {
         write_set(dir.path(), [(4, 6, 6), (3, 6, 6)], [4, 3], false);
         let labels = dir.path().join(Role::TrainLabels.mnist_name());
         std::fs::remove_file(&labels).expect("removed");
-        // A link to itself: there, but nobody can read it, not even root.
+        // A link to itself exists, but cannot be read, not even by root.
         std::os::unix::fs::symlink(&labels, &labels).expect("created");
         assert!(
             matches!(Dataset::from_dir(dir.path()), Err(DataError::Unreadable { path, .. }) if path == labels)

@@ -1,4 +1,4 @@
-//! The MNIST that this build carries.
+//! The embedded MNIST.
 
 use crate::files::Role;
 use crate::{DataError, Normalisation, read_labels};
@@ -6,13 +6,13 @@ use crate::{DataError, Normalisation, read_labels};
 /// Side of its images.
 pub(crate) const SIDE: usize = 28;
 
-/// Its [`crate::Dataset::sha256`], known without unpacking it.
+/// [`crate::Dataset::sha256`] of the embedded MNIST, known without unpacking it.
 pub(crate) const SHA256: [u8; 32] = [
     0x4a, 0x55, 0x89, 0x20, 0xf1, 0x58, 0x75, 0x6f, 0x99, 0x21, 0x65, 0xb0, 0x5b, 0xbb, 0x43, 0x7e,
     0x5d, 0x16, 0x52, 0x08, 0xc3, 0xc7, 0x0e, 0xee, 0x70, 0xa5, 0x6a, 0xa1, 0x14, 0x9f, 0x37, 0xcd,
 ];
 
-/// Its [`Normalisation::of`], likewise.
+/// [`Normalisation::of`] the embedded MNIST, likewise.
 pub(crate) const NORMALISATION: Normalisation = Normalisation::MNIST;
 
 /// The bytes of one of its four files, gzip-compressed IDX.

@@ -1,13 +1,13 @@
-//! Why a dataset cannot be used.
+//! Errors of datasets.
 
 use crate::files::Holdings;
 use crate::{FileKind, IdxError, NoContrast};
 use std::path::{Path, PathBuf};
 
-/// Why a dataset cannot be used.
+/// Error of loading a dataset.
 ///
-/// Every message is complete in one line. Causes are therefore fields and not [`std::error::Error::source`]s, which
-/// would be printed a second time.
+/// Every message is complete in one line. Causes are therefore fields and not [`std::error::Error::source`]s,
+/// which would be printed a second time.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// There is no such folder.
@@ -27,10 +27,10 @@ pub enum DataError {
     NotAFolder {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Kind of the file.
         what: FileKind,
     },
-    /// Files of the set are not there under any of their names.
+    /// Files of the set are missing under all of their names.
     #[error(
         "{directory}: no {}; --data-dir needs the four IDX files of an MNIST-like set; \
          the folder {holds}",
@@ -41,10 +41,10 @@ pub enum DataError {
         directory: PathBuf,
         /// Their names, without `.gz`; at least one.
         missing: Vec<String>,
-        /// What is there.
+        /// Listing of the folder.
         holds: Holdings,
     },
-    /// More than one set is there.
+    /// The folder has more than one set.
     #[error(
         "{directory}: several sets are there; give --data-dir one of {}",
         list(choices)
@@ -52,7 +52,7 @@ pub enum DataError {
     SeveralSets {
         /// Folder searched.
         directory: PathBuf,
-        /// What to give for each of them.
+        /// Path that selects each of them.
         choices: Vec<PathBuf>,
     },
     /// A file or a folder cannot be read.
@@ -60,15 +60,15 @@ pub enum DataError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A malformed file.
     #[error("{name}: {cause}")]
     Malformed {
         /// The file.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the file.
         cause: IdxError,
     },
     /// Images and labels do not belong together.
@@ -103,7 +103,7 @@ pub enum DataError {
         /// Width in pixels.
         width: usize,
     },
-    /// Images that cannot be told apart.
+    /// Images without contrast.
     #[error(transparent)]
     NoContrast(#[from] NoContrast),
     /// This build carries no data of its own.

@@ -1,20 +1,27 @@
-//! What a file is that was given for another: told by its first bytes.
+//! Kinds of files, recognised by their first bytes, for messages about a wrong file.
 
 use crate::idx::{EXTENDED_LABELS_MAGIC, IMAGES_MAGIC, LABELS_MAGIC};
 use flate2::read::MultiGzDecoder;
 use std::fmt;
 use std::io::Read as _;
 
-/// What a file is, as far as its first bytes tell.
+/// Kind of a file, as far as its first bytes tell.
+///
+/// ```
+/// use lagrange_data::FileKind;
+///
+/// assert_eq!(FileKind::of(b"<!DOCTYPE html><html>"), FileKind::WebPage);
+/// assert_eq!(FileKind::of(&[0, 0, 8, 1, 0, 0, 0, 3]).to_string(), "an IDX file of labels");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// An IDX file of images.
     Images,
     /// An IDX file of labels.
     Labels,
-    /// A page that a link led to instead of the file.
+    /// A web page, saved instead of the file.
     WebPage,
-    /// What a server says when it refuses a file.
+    /// An error reply of a server, in JSON or XML.
     ServerReply,
     /// A zip archive.
     Zip,
@@ -30,15 +37,15 @@ pub enum FileKind {
     Bzip2,
     /// Data compressed by zstd.
     Zstd,
-    /// What Git has in the place of a file that git-lfs keeps.
+    /// A git-lfs pointer, in place of the file.
     LfsPointer,
     /// A NumPy array.
     Numpy,
-    /// Nothing known.
+    /// Unknown.
     Other,
 }
 
-/// How much of a file is looked at: the signature of a tar archive lies 257 bytes behind its beginning.
+/// Bytes of a file that are examined: the signature of a tar archive lies 257 bytes after its beginning.
 pub(crate) const HEAD_BYTES: usize = 512;
 
 const SIGNATURES: [(&[u8], FileKind); 13] = [
@@ -58,7 +65,7 @@ const SIGNATURES: [(&[u8], FileKind); 13] = [
 ];
 
 impl FileKind {
-    /// Of a file that begins with `head`.
+    /// Kind of a file that begins with `head`.
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
         let signed = SIGNATURES.iter().find(|(sign, _)| head.starts_with(sign));
@@ -69,7 +76,7 @@ impl FileKind {
         }
     }
 
-    /// As [`FileKind::of`], but of what is compressed where `head` is that of a gzip file and it can be told.
+    /// As [`FileKind::of`], but for gzip data the kind of its content, if that is known.
     #[must_use]
     pub fn unpacked(head: &[u8]) -> Self {
         let kind = Self::of(head);
@@ -77,7 +84,7 @@ impl FileKind {
             return kind;
         }
         let mut inner = Vec::new();
-        // The head of a file ends in the middle of a stream: what came out before that is enough.
+        // The head ends in the middle of the stream; what was decoded before that is enough.
         let _ = MultiGzDecoder::new(head)
             .take(HEAD_BYTES as u64)
             .read_to_end(&mut inner);
@@ -87,7 +94,7 @@ impl FileKind {
         }
     }
 
-    /// How to come by the file that was meant, where this is not an IDX file and it can be told what it is.
+    /// Remedy for a file of this kind; `None` for IDX files and unknown kinds.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::Images | Self::Labels | Self::Other => return None,
@@ -104,7 +111,7 @@ impl FileKind {
     }
 }
 
-/// A page or a reply in XML, behind whatever white space.
+/// Web page or XML reply, after any white space.
 fn markup(head: &[u8]) -> FileKind {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');

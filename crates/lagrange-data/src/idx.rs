@@ -19,10 +19,10 @@ const EXTENDED_COLUMNS: u32 = 8;
 /// IDX type code of unsigned bytes.
 const BYTE: u8 = 0x08;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// No IDX set in use comes near this; a header that announces more is damaged or hostile.
-/// Every index of a sample fits in 32 bits.
+/// Largest data of an IDX file; a header that announces more is damaged or hostile. Every index of a sample
+/// fits in 32 bits.
 const MAX_BYTES: u64 = u32::MAX as u64;
-/// Room made at once, enough for MNIST: growing by doubling copies everything several times.
+/// Initial capacity, enough for MNIST: growing by doubling would copy the data several times.
 const USUAL_BYTES: u64 = 48 << 20;
 
 /// Grey images, one byte per pixel.
@@ -52,8 +52,17 @@ impl Images {
 
 /// Reads an IDX file of images, plain or gzip-compressed.
 ///
+/// ```
+/// // Two images of 1x3 pixels.
+/// let file = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 10, 20, 30, 40, 50, 60];
+/// let images = lagrange_data::read_images(&file)?;
+/// assert_eq!((images.len(), images.height, images.width), (2, 1, 3));
+/// assert_eq!(images.pixels[3..], [40, 50, 60]);
+/// # Ok::<(), lagrange_data::IdxError>(())
+/// ```
+///
 /// # Errors
-/// [`IdxError`]; nothing is allocated beyond what is really there.
+/// [`IdxError`]; memory is allocated for data that exists, not for data announced.
 pub fn read_images(bytes: &[u8]) -> Result<Images, IdxError> {
     let Contents {
         dimensions, data, ..
@@ -67,8 +76,14 @@ pub fn read_images(bytes: &[u8]) -> Result<Images, IdxError> {
 
 /// Reads an IDX file of labels, plain or gzip-compressed.
 ///
+/// ```
+/// let labels = lagrange_data::read_labels(&[0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1])?;
+/// assert_eq!(labels, [7, 2, 1]);
+/// # Ok::<(), lagrange_data::IdxError>(())
+/// ```
+///
 /// # Errors
-/// [`IdxError`]; nothing is allocated beyond what is really there.
+/// [`IdxError`]; memory is allocated for data that exists, not for data announced.
 pub fn read_labels(bytes: &[u8]) -> Result<Vec<u8>, IdxError> {
     let Contents {
         magic,
@@ -96,14 +111,14 @@ fn first_column(dimensions: &[u32], data: &[u8]) -> Result<Vec<u8>, IdxError> {
     .collect()
 }
 
-/// What a file is to hold.
+/// Expected content of a file.
 struct Wanted {
     kind: &'static str,
     magic: u32,
     layouts: &'static [Layout],
 }
 
-/// How a file with a magic number goes on.
+/// Layout of a file with a magic number.
 #[derive(Clone, Copy)]
 struct Layout {
     magic: u32,
@@ -139,7 +154,7 @@ const LABELS: Wanted = Wanted {
     ],
 };
 
-/// What a file holds.
+/// Content of a file.
 struct Contents {
     magic: u32,
     dimensions: Vec<u32>,
@@ -198,7 +213,7 @@ fn word(bytes: &[u8]) -> Option<u32> {
 
 /// Up to `limit` bytes. Reading to the end also lets the gzip decoder verify its checksum.
 fn take(source: &mut impl Read, limit: u64) -> Result<Vec<u8>, IdxError> {
-    // Memory that is asked for but never written is never had.
+    // Capacity that is never written takes no memory.
     let mut bytes = Vec::with_capacity(limit.min(USUAL_BYTES) as usize);
     source
         .take(limit)
@@ -209,7 +224,7 @@ fn take(source: &mut impl Read, limit: u64) -> Result<Vec<u8>, IdxError> {
     Ok(bytes)
 }
 
-/// Why a file is refused whose magic number, in `head`, is not one of those wanted.
+/// Error of a file with an unexpected magic number in `head`.
 fn refused(mut head: Vec<u8>, source: impl Read, wanted: &Wanted) -> IdxError {
     let &Wanted { kind, magic, .. } = wanted;
     let found = word(&head).unwrap_or_default();
@@ -217,7 +232,7 @@ fn refused(mut head: Vec<u8>, source: impl Read, wanted: &Wanted) -> IdxError {
         expected: kind,
         found,
     };
-    // What cannot be read of the rest would tell no more.
+    // An error in reading the rest would add nothing.
     let _ = source.take(HEAD_BYTES as u64).read_to_end(&mut head);
     match FileKind::of(&head) {
         FileKind::Images => wrong_kind("images"),
@@ -226,8 +241,8 @@ fn refused(mut head: Vec<u8>, source: impl Read, wanted: &Wanted) -> IdxError {
     }
 }
 
-/// A magic number is two zeros, a type code and a rank, so that a sound IDX file of another sort can be told from a file
-/// that is not IDX.
+/// A magic number is two zeros, a type code and a rank, which distinguishes valid IDX files of other types
+/// from files that are not IDX.
 fn foreign(found: u32, kind: &'static str, expected: u32, looks_like: FileKind) -> IdxError {
     let [zero, zero_too, code, rank] = found.to_be_bytes();
     let type_name = match (zero, zero_too, code) {

@@ -1,11 +1,38 @@
-//! Data for Lagrange: the IDX reader, the embedded MNIST, tasks, logical shards and batch order.
+//! Data for Lagrange: datasets in IDX files or embedded in the build, tasks, shards and batch order.
 //!
-//! Pixels stay bytes, one per pixel, until a batch is normalised: a shard takes a quarter of the memory it would as f32.
+//! Pixels stay bytes, one per pixel, until a batch is normalised: a shard takes a quarter of the memory that
+//! it would take as f32.
 //!
-//! # Where a set may lie
+//! ```
+//! use lagrange_data::{BatchOrder, Partition, Split};
 //!
-//! [`Dataset::from_dir`] takes a folder and finds four IDX files in it, each plain or `.gz`; where both are there, the
-//! plain one counts. These are the names of training images and test labels; the other two are named likewise:
+//! // MNIST in 16 shards, and the first batch of shard 3: 16 of its samples.
+//! let partition = Partition::of_counts((60_000, 10_000), 16, 0, None)?;
+//! let (length, steps) = (partition.shard_len(Split::Train, 3), partition.steps_per_epoch(16)?);
+//! let mut order = BatchOrder::new(1, 3, length, 16, steps);
+//! assert_eq!((length, steps, order.positions(0).len()), (3750, 234, 16));
+//! # Ok::<(), lagrange_data::PartitionError>(())
+//! ```
+//!
+//! # Layout
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `dataset`, `embedded` | [`Dataset`]: training and test set, from files or from the build |
+//! | `summary` | [`DatasetSummary`]: what a coordinator needs, without the pixels |
+//! | `idx` | [`read_images`], [`read_labels`]: the IDX format, plain or gzip-compressed |
+//! | `files`, `file_kind` | search for the files of a set; [`FileKind`], for messages about wrong files |
+//! | `normalise` | [`Normalisation`] of pixels to inputs |
+//! | `augment` | [`Augment`]: random movements of training images |
+//! | `task` | [`Task`]: targets, predictions and classes |
+//! | `shard` | [`Partition`] into splits and shards; [`ShardData`], the samples of one shard |
+//! | `order` | [`BatchOrder`]: the samples of a step |
+//! | `error` | [`DataError`] |
+//!
+//! # Where a set may be
+//!
+//! [`Dataset::from_dir`] takes a folder and finds four IDX files in it, each plain or `.gz`; the plain one
+//! has precedence. The names of training images and test labels are these, and the other two are alike:
 //!
 //! | set | training images | test labels |
 //! |---|---|---|
@@ -13,16 +40,17 @@
 //! | EMNIST | `emnist-SPLIT-train-images-idx3-ubyte` | `emnist-SPLIT-test-labels-idx1-ubyte` |
 //! | QMNIST | `qmnist-train-images-idx3-ubyte` | `qmnist-test-labels-idx2-int` or `..-idx1-ubyte` |
 //!
-//! SPLIT is byclass, bymerge, balanced, letters, digits or mnist. Everywhere `.idx3-ubyte` will do for `-idx3-ubyte`,
-//! and a file may lie in a folder of its name.
+//! SPLIT is byclass, bymerge, balanced, letters, digits or mnist. In all names `.idx3-ubyte` may replace
+//! `-idx3-ubyte`, and a file may be in a folder of the same name.
 //!
-//! Where the folder has none of these, they are looked for in its `raw`, in `gzip` (as EMNIST's archive unpacks), and in
-//! `MNIST/raw`, `FashionMNIST/raw`, `KMNIST/raw`, `EMNIST/raw` and `QMNIST/raw` (torchvision's). A folder with MNIST's
-//! names is taken for one of MNIST, whatever else is in it. Of several sets one must be chosen: by its folder, or by the
-//! folder and what the names begin with, as in `data/emnist-letters` or `data/qmnist`.
+//! If the folder has none of these, they are searched for in `raw`, `gzip` (EMNIST's archive), and
+//! `MNIST/raw`, `FashionMNIST/raw`, `KMNIST/raw`, `EMNIST/raw` and `QMNIST/raw` (torchvision). A folder with
+//! any of MNIST's names counts as MNIST, whatever else is in it. Of several sets one must be selected: by its
+//! folder, or by the folder and the beginning of the names, as in `data/emnist-letters` or `data/qmnist`.
 //!
-//! Pixels and labels are taken as the files have them. EMNIST's images are transposed, rows for columns, which makes no
-//! difference as long as a model is used on images that lie as those that it was trained on.
+//! Pixels and labels are used as they are in the files. EMNIST's images are transposed, rows for columns,
+//! which makes no difference as long as a model is used on images of the same orientation as its training
+//! images.
 
 mod augment;
 mod dataset;
@@ -34,8 +62,8 @@ mod files;
 mod idx;
 mod normalise;
 mod order;
-mod outline;
 mod shard;
+mod summary;
 mod task;
 
 pub use augment::Augment;
@@ -46,6 +74,6 @@ pub use files::Holdings;
 pub use idx::{IdxError, Images, read_images, read_labels};
 pub use normalise::{NoContrast, Normalisation, Normaliser};
 pub use order::{BatchOrder, Positions};
-pub use outline::Outline;
 pub use shard::{Partition, PartitionError, ShardData, Split};
+pub use summary::DatasetSummary;
 pub use task::{Task, TaskError};

@@ -1,18 +1,58 @@
 //! Pixels to network inputs: `(x / 255 - mean) / standard deviation`, with the figures of the training set.
 
 use crate::Images;
+use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of a training set's pixels, on a scale from 0 (black) to 1 (white).
 ///
-/// Those of a set are rounded to four decimals: MNIST's are then the numbers that everybody uses, and text keeps
+/// Both are rounded to four decimals: those of MNIST are then the usual 0.1307 and 0.3081, and text keeps
 /// them exactly.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// ```
+/// use lagrange_data::{Images, Normalisation, Normaliser};
+///
+/// let images = Images { height: 1, width: 2, pixels: vec![0, 255] };
+/// let normalisation = Normalisation::of(&images)?;
+/// assert_eq!((normalisation.mean(), normalisation.standard_deviation()), (0.5, 0.5));
+/// let mut inputs = [0.0; 2];
+/// Normaliser::new(normalisation).apply(&images.pixels, &mut inputs);
+/// assert_eq!(inputs, [-1.0, 1.0]);
+/// # Ok::<(), lagrange_data::NoContrast>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Figures", into = "Figures")]
 pub struct Normalisation {
     mean: f32,
     standard_deviation: f32,
 }
 
-/// Why a training set has no normalisation.
+/// The two numbers, for text formats.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Figures {
+    mean: f32,
+    standard_deviation: f32,
+}
+
+impl From<Normalisation> for Figures {
+    fn from(of: Normalisation) -> Self {
+        Self {
+            mean: of.mean,
+            standard_deviation: of.standard_deviation,
+        }
+    }
+}
+
+impl TryFrom<Figures> for Normalisation {
+    type Error = &'static str;
+
+    fn try_from(figures: Figures) -> Result<Self, Self::Error> {
+        Self::new(figures.mean, figures.standard_deviation)
+            .ok_or("the mean must be from 0 to 1, and the standard deviation from 0.0001 to 1")
+    }
+}
+
+/// Error: a training set without contrast, which has no normalisation.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "training set: all pixels of all images are the same but for less than a grey level \
@@ -30,13 +70,14 @@ const LEAST_DEVIATION: f32 = 1e-4;
 const BLOCK: usize = 1 << 16;
 
 impl Normalisation {
-    /// MNIST's.
+    /// Normalisation of MNIST.
     pub const MNIST: Self = Self {
         mean: 0.1307,
         standard_deviation: 0.3081,
     };
 
-    /// With a mean from 0 to 1 and a deviation from 0.0001 to 1; `None` for others, which no pixels have.
+    /// Normalisation with a mean from 0 to 1 and a standard deviation from 0.0001 to 1; `None` outside these
+    /// ranges.
     #[must_use]
     pub fn new(mean: f32, standard_deviation: f32) -> Option<Self> {
         let sound =
@@ -47,7 +88,7 @@ impl Normalisation {
         })
     }
 
-    /// That of all `images`: their sums are exact, so that it depends on no order.
+    /// Normalisation of all `images`. The sums are exact, so their order does not matter.
     ///
     /// # Errors
     /// [`NoContrast`] if the deviation rounds to 0.
@@ -83,25 +124,25 @@ impl Normalisation {
         self.standard_deviation
     }
 
-    /// The input of a pixel of 0 to 255, or of a mean of pixels.
+    /// Input of a pixel value from 0 to 255, which may be interpolated.
     pub(crate) fn input(self, pixel: f32) -> f32 {
         (pixel / 255.0 - self.mean) / self.standard_deviation
     }
 }
 
-/// To four decimals.
+/// Rounds to four decimals.
 fn rounded(value: f64) -> f32 {
     ((value * 1e4).round() / 1e4) as f32
 }
 
-/// The inputs of all 256 pixels: a look-up is faster than the division.
+/// Look-up table of the inputs of all 256 pixel values, faster than the division.
 #[derive(Debug, Clone)]
 pub struct Normaliser {
     table: [f32; 256],
 }
 
 impl Normaliser {
-    /// For a set with `normalisation`.
+    /// Table for `normalisation`.
     #[must_use]
     pub fn new(normalisation: Normalisation) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Batch order: which samples of a shard a step takes. A function of (seed, shard, epoch) and nothing else.
+//! Batch order: the samples of a shard that a step takes, a function of (seed, shard, epoch) alone.
 
 use lagrange_core::random::{Purpose, stream};
 use rand::RngExt as _;
@@ -6,7 +6,17 @@ use rand::RngExt as _;
 /// Positions within a shard.
 pub type Positions<'a> = &'a [u32];
 
-/// The order of one shard's samples, with the current epoch's permutation at hand.
+/// Batch order of one shard, with the permutation of the current epoch.
+///
+/// ```
+/// use lagrange_data::BatchOrder;
+///
+/// // Seed 3, shard 1: 12 samples, in 3 steps of 4.
+/// let mut order = BatchOrder::new(3, 1, 12, 4, 3);
+/// let mut epoch: Vec<u32> = (0..3).flat_map(|step| order.positions(step).to_vec()).collect();
+/// epoch.sort_unstable();
+/// assert_eq!(epoch, (0..12).collect::<Vec<_>>());
+/// ```
 #[derive(Debug, Clone)]
 pub struct BatchOrder {
     seed: u64,
@@ -115,7 +125,8 @@ mod tests {
         }
     }
 
-    /// A run must be resumable by a later build: neither a change here nor a new version of `rand` may alter the order unnoticed.
+    /// A run must be resumable by a later build: neither a change here nor a new version of `rand` may change
+    /// the order unnoticed.
     #[test]
     fn the_order_is_pinned() {
         assert_eq!(

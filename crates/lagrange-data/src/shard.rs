@@ -1,7 +1,7 @@
 //! Logical shards: a fixed cut of the data, whatever the number of workers.
 //!
-//! Samples are dealt like cards, sample i to shard i mod S, so that shards differ by one sample at most and a file
-//! sorted by label is spread evenly.
+//! Samples are dealt like cards, sample i to shard i mod S, so that shards differ by one sample at most and a
+//! file sorted by label is spread evenly.
 
 use crate::{Dataset, LabelledSet};
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,10 @@ pub enum Split {
     Test,
 }
 
-/// Why the data cannot be cut as asked.
+/// Error of cutting a dataset into splits, shards and batches.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionError {
-    /// Everything is held out.
+    /// No training images left after holding out.
     #[error(
         "validation = {validation} holds out all of the {train} training images; hold out fewer"
     )]
@@ -51,12 +51,23 @@ pub enum PartitionError {
         /// Images of the smallest shard.
         smallest: usize,
     },
-    /// No shards, or batches of nothing.
+    /// No shards, or empty batches.
     #[error("{0} is 0: it must be at least 1")]
     Zero(&'static str),
 }
 
-/// How many samples each split has and how they are dealt to shards.
+/// Partition of a dataset: samples of each split, and how they are dealt to shards.
+///
+/// ```
+/// use lagrange_data::{Partition, Split};
+///
+/// // 10 training and 4 test images; 2 training images are held out, the others dealt to 3 shards.
+/// let partition = Partition::of_counts((10, 4), 3, 2, None)?;
+/// assert_eq!([0, 1, 2].map(|shard| partition.shard_len(Split::Train, shard)), [3, 3, 2]);
+/// assert_eq!(partition.sample_index(Split::Train, 1, 2), 7);
+/// assert_eq!(partition.steps_per_epoch(2)?, 1);
+/// # Ok::<(), lagrange_data::PartitionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     shards: usize,
@@ -68,10 +79,11 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Cuts `dataset`: the last `validation` training images are held out, then the first `train_limit` of the rest are dealt.
+    /// Cuts `dataset`: the last `validation` training images are held out, then the first `train_limit` of
+    /// the rest are dealt.
     ///
     /// # Errors
-    /// [`PartitionError`]
+    /// [`PartitionError`] if a shard would have no training image.
     pub fn new(
         dataset: &Dataset,
         shards: usize,
@@ -89,7 +101,7 @@ impl Partition {
     /// [`Partition::new`] for `(training, test)` image counts.
     ///
     /// # Errors
-    /// [`PartitionError`]
+    /// As [`Partition::new`].
     pub fn of_counts(
         (images, test): (usize, usize),
         shards: usize,
@@ -135,7 +147,8 @@ impl Partition {
         }
     }
 
-    /// Samples of a split in one shard; shards of the validation and test splits may be empty, and those beyond S are.
+    /// Samples of a split in one shard; shards of the validation and test splits may be empty, and those
+    /// beyond S are.
     #[must_use]
     pub fn shard_len(&self, split: Split, shard: usize) -> usize {
         if shard >= self.shards {
@@ -154,7 +167,8 @@ impl Partition {
         offset + position * self.shards + shard
     }
 
-    /// Steps of one epoch when each step takes `per_batch` samples of every shard; leftovers sit the epoch out.
+    /// Steps of one epoch when each step takes `per_batch` samples of every shard; leftover samples are
+    /// skipped in that epoch.
     ///
     /// # Errors
     /// [`PartitionError`] if there is not one whole batch.
@@ -174,6 +188,21 @@ impl Partition {
 }
 
 /// The samples of one shard of one split.
+///
+/// ```
+/// # use lagrange_data::{Dataset, Images, LabelledSet};
+/// # let set = |n: u8| LabelledSet {
+/// #     images: Images { height: 1, width: 1, pixels: (0..n).map(|i| 20 * i).collect() },
+/// #     labels: (0..n).collect(),
+/// # };
+/// use lagrange_data::{Partition, ShardData, Split};
+///
+/// let dataset = Dataset { train: set(10), test: set(4) };
+/// let partition = Partition::new(&dataset, 3, 2, None)?;
+/// let shard = ShardData::gather(&dataset, &partition, Split::Train, 1);
+/// assert_eq!((shard.len(), shard.label(2), shard.image(2)), (3, 7, [140].as_slice()));
+/// # Ok::<(), lagrange_data::PartitionError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardData {
     image_len: usize,

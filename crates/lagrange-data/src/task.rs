@@ -1,10 +1,20 @@
-//! What the network is asked: odd or even, or which digit.
+//! Classification tasks: odd or even, or which digit.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A classification task over digit labels.
+///
+/// ```
+/// use lagrange_data::Task;
+///
+/// assert_eq!("odd-even".parse(), Ok(Task::OddEven));
+/// assert_eq!((Task::OddEven.target(7, 0), Task::OddEven.predict(&[0.3])), (1.0, Some(1)));
+/// let mut outputs = [-1.0; 10];
+/// outputs[7] = 0.2;
+/// assert!(Task::Digits.is_correct(&outputs, 7));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
@@ -15,7 +25,7 @@ pub enum Task {
     Digits,
 }
 
-/// Why a task cannot be done.
+/// Error of a task's name or labels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
     /// No task of that name.
@@ -71,7 +81,7 @@ impl Task {
         }
     }
 
-    /// Class predicted by one sample's outputs, `[O]`; `None` if an output is not a number or one is missing.
+    /// Class predicted by one sample's outputs, `[O]`; `None` if an output is NaN or one is missing.
     ///
     /// Odd if the output is above 0; the digit of the largest output, the first of equal ones.
     #[must_use]
@@ -103,7 +113,7 @@ impl Task {
     /// Checks that the task has an output for every label.
     ///
     /// # Errors
-    /// [`TaskError::Label`]
+    /// [`TaskError::Label`], naming the first label without one.
     pub fn check_labels(self, part: &'static str, labels: &[u8]) -> Result<(), TaskError> {
         match labels
             .iter()

@@ -1,14 +1,24 @@
-//! Where a coordinator is: a host and a port, as people write them.
+//! Addresses of coordinators: host and port, as users write them.
 
 use crate::host::{Host, HostError, split_port};
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The port of a coordinator, unless it is told another.
+/// Default port of a coordinator.
 const USUAL_PORT: u16 = 7400;
 
-/// Where a coordinator is dialled.
+/// Address of a coordinator: host and port.
+///
+/// ```
+/// use lagrange_protocol::Address;
+///
+/// let address: Address = "coordinator.example:7400".parse()?;
+/// assert_eq!((address.host.to_string().as_str(), address.port), ("coordinator.example", 7400));
+/// let error = "http://h:7400".parse::<Address>().expect_err("a URL").to_string();
+/// assert!(error.contains("leave out `http://`"));
+/// # Ok::<(), lagrange_protocol::AddressError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The host.
@@ -35,16 +45,16 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// Why a text is no address.
+/// Error of parsing an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing, or blanks.
+    /// Empty or blank text.
     #[error("nothing is given: give host:port, for example 127.0.0.1:{USUAL_PORT}")]
     Empty,
     /// A URL.
     #[error("a URL, where host:port belongs: leave out `{scheme}://`")]
     Url {
-        /// What stands before the host.
+        /// Text before the host.
         scheme: String,
     },
     /// No port.
@@ -53,10 +63,10 @@ pub enum AddressError {
         /// The host with the usual port.
         with_port: Address,
     },
-    /// A port that is none.
+    /// An invalid port.
     #[error("`{port}` is no port: give host:port with a number between 1 and 65535")]
     Port {
-        /// What stands in its place.
+        /// The text given.
         port: String,
     },
     /// An IPv6 address whose end may be a port.
@@ -67,22 +77,22 @@ pub enum AddressError {
         /// The port that was probably meant.
         port: u16,
     },
-    /// A host that is none.
+    /// An invalid host.
     #[error("`{host}` in host:port is no host: {fault}")]
     Host {
-        /// What stands in its place.
+        /// The text given.
         host: String,
-        /// What is wrong with it.
+        /// The fault of the host.
         #[source]
         fault: HostError,
     },
-    /// Something else than an address, where a coordinator is to listen.
+    /// A host name where an IP address to listen on is needed.
     #[error(
         "`{host}` is no IP address: give one of this machine and a port, for example 127.0.0.1:{USUAL_PORT}, or \
          0.0.0.0:{USUAL_PORT} for all of its addresses"
     )]
     NotAnIp {
-        /// What stands in its place.
+        /// The text given.
         host: String,
     },
 }
@@ -103,8 +113,15 @@ impl FromStr for Address {
 
 /// An address of this machine to listen on: port 0 is any that is free.
 ///
+/// ```
+/// use lagrange_protocol::listen_address;
+///
+/// assert!(listen_address("0.0.0.0:7400").is_ok());
+/// assert!(listen_address("localhost:7400").is_err());
+/// ```
+///
 /// # Errors
-/// [`AddressError`]
+/// [`AddressError`] if the text is not an IP address with a port.
 pub fn listen_address(text: &str) -> Result<SocketAddr, AddressError> {
     let text = text.trim();
     // With a scope, which only its owner can tell: [fe80::1%2]:7400.
@@ -122,7 +139,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, AddressError> {
     }
 }
 
-/// Host and port.
+/// Splits a text into host and port.
 fn split(text: &str) -> Result<Address, AddressError> {
     if text.is_empty() {
         return Err(AddressError::Empty);

@@ -1,34 +1,34 @@
-//! What is wrong with a peer's certificate, in words for who has to change it.
+//! Faults of peers' certificates, with messages that name the remedy.
 
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use std::time::Duration;
 
-/// What is wrong with a certificate that a peer has shown.
+/// Fault of a certificate shown by a peer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CertificateFault {
-    /// Signed by somebody else.
+    /// Signed by another authority.
     #[error("is not of the authority in --tls: give both sides files of the same `lagrange certs`")]
     OtherAuthority,
-    /// Too old.
+    /// Expired.
     #[error(
         "expired {} ago by this machine's clock: make new ones for both sides with `lagrange certs`, or set the clock",
         span(*ago)
     )]
     Expired {
-        /// For how long it has been.
+        /// Time since then.
         ago: Duration,
     },
-    /// Too new.
+    /// Not yet valid.
     #[error(
         "is not valid yet, by this machine's clock for another {}: set the clock, here or where it was made",
         span(*wait)
     )]
     NotYetValid {
-        /// For how long it will be so.
+        /// Time until then.
         wait: Duration,
     },
-    /// Of another host.
+    /// Issued for another host.
     #[error(
         "is not for {dialled}, only for {names}: dial one of these with --connect, or make certificates with \
          `lagrange certs DIR --host {dialled}`"
@@ -36,7 +36,7 @@ pub enum CertificateFault {
     OtherName {
         /// The name or address dialled.
         dialled: String,
-        /// What it is for, with commas between.
+        /// The names it is for, separated by commas.
         names: String,
     },
     /// A worker's where a coordinator's belongs, or the other way round.
@@ -69,7 +69,7 @@ impl From<&CertificateError> for CertificateFault {
                 names: names(presented),
             },
             Error::InvalidPurposeContext { .. } => Self::OtherRole,
-            // Its own words would be `Other(OtherError(..))`.
+            // The text of the variant itself would be `Other(OtherError(..))`.
             Error::Other(cause) => Self::Other(cause.to_string()),
             other => Self::Other(other.to_string()),
         }
@@ -80,7 +80,7 @@ fn between(earlier: UnixTime, later: UnixTime) -> Duration {
     Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs()))
 }
 
-/// A time in its greatest unit alone.
+/// A duration in its largest unit.
 fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
@@ -91,7 +91,7 @@ fn span(time: Duration) -> String {
     format!("{count} {name}{plural}")
 }
 
-/// Names as rustls has them, `DnsName("h")` and `IpAddress(127.0.0.1)`, without what people do not write.
+/// Names as rustls has them, `DnsName("h")` and `IpAddress(127.0.0.1)`, reduced to the bare names.
 fn names(presented: &[String]) -> String {
     let bare = |name: &String| {
         let inner = name.split_once('(').map_or(name.as_str(), |(_, rest)| rest);

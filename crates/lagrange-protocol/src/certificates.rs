@@ -1,5 +1,5 @@
-//! Certificates and keys out of PEM files, and what TLS makes of them: both sides show a certificate, and
-//! believe one authority.
+//! Certificates and keys from PEM files, and the TLS configurations made of them: both sides show a
+//! certificate and trust one authority.
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The name of HTTP/2 in a TLS handshake.
 const HTTP2: &[u8] = b"h2";
 
-/// Why files cannot be used for TLS.
+/// Error of certificate and key files.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateFileError {
     /// No certificate in a file that should have one.
@@ -25,19 +25,18 @@ pub enum CertificateFileError {
     /// PEM that cannot be decoded.
     #[error("damaged PEM: copy it again")]
     Damaged(#[source] pem::Error),
-    /// A certificate and a key that have nothing to do with each other.
+    /// A certificate and a key that do not belong together.
     #[error("the key is not that of the certificate: copy both from where they were made")]
     KeyMismatch,
-    /// PEM of something that is no sound key or certificate.
+    /// PEM of an invalid key or certificate.
     #[error("it cannot be used: {0}")]
     Unusable(rustls::Error),
 }
 
-/// The certificates in a PEM file: of an authority, or of a role followed by those between it and the
-/// authority.
+/// The certificates in a PEM file: that of an authority, or that of a role followed by the intermediate ones.
 ///
 /// # Errors
-/// [`CertificateFileError`]
+/// [`CertificateFileError`] if there is none, or the PEM is damaged.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateFileError> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let all = all.map_err(CertificateFileError::Damaged)?;
@@ -50,7 +49,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Certific
 /// The first private key in a PEM file.
 ///
 /// # Errors
-/// [`CertificateFileError`]
+/// [`CertificateFileError`] if there is none, or the PEM is damaged.
 pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateFileError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         pem::Error::NoItemsFound => CertificateFileError::NoKey,
@@ -58,10 +57,10 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateFile
     })
 }
 
-/// The authority that both sides believe.
+/// Trust store with the authority of both sides.
 ///
 /// # Errors
-/// [`CertificateFileError::Unusable`]
+/// [`CertificateFileError::Unusable`] for an invalid certificate.
 pub fn authority(
     certificates: Vec<CertificateDer<'static>>,
 ) -> Result<Arc<RootCertStore>, CertificateFileError> {
@@ -74,11 +73,11 @@ pub fn authority(
     Ok(Arc::new(roots))
 }
 
-/// How a coordinator speaks TLS: with its own certificate and key, to workers with a certificate of
+/// TLS configuration of a coordinator: its own certificate and key, and workers with a certificate of
 /// `authority`.
 ///
 /// # Errors
-/// [`CertificateFileError`]
+/// [`CertificateFileError`] if key and certificate do not belong together, or cannot be used.
 pub fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -99,11 +98,11 @@ pub fn server_config(
     Ok(config)
 }
 
-/// How a worker speaks TLS: with its own certificate and key, to a coordinator with a certificate of
+/// TLS configuration of a worker: its own certificate and key, and a coordinator with a certificate of
 /// `authority`.
 ///
 /// # Errors
-/// [`CertificateFileError`]
+/// [`CertificateFileError`] if key and certificate do not belong together, or cannot be used.
 pub fn client_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -134,7 +133,7 @@ fn mismatch(error: rustls::Error) -> CertificateFileError {
     }
 }
 
-/// What TLS found wrong, where an error of a connection is TLS's.
+/// The TLS error within an error of a connection, if there is one.
 #[must_use]
 pub fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()

@@ -13,6 +13,15 @@ pub trait Framed {
 }
 
 /// The chunks of `payload`, in order, none larger than [`CHUNK_BYTES`], none copied.
+///
+/// ```
+/// use lagrange_protocol::{Payload, frames, limits::CHUNK_BYTES};
+///
+/// let mut payload = Payload::new();
+/// payload.push(vec![0.0; CHUNK_BYTES / 4 + 1]);
+/// let lengths: Vec<usize> = frames((7, 1), &payload).map(|chunk| chunk.data.len()).collect();
+/// assert_eq!(lengths, [CHUNK_BYTES, 4]);
+/// ```
 pub fn frames(key: (u64, u32), payload: &Payload) -> impl Iterator<Item = v1::Chunk> {
     let mut offset = 0;
     let pieces = payload.segments().iter().flat_map(|segment| {
@@ -33,10 +42,10 @@ pub fn frames(key: (u64, u32), payload: &Payload) -> impl Iterator<Item = v1::Ch
     })
 }
 
-/// Why a sequence of frames is not a header with its payload.
+/// Error of a sequence of frames that is not a header with its payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// More values than the receiver expects.
+    /// A payload of another size than the receiver expects.
     #[error("a payload of {announced} values where {expected} belong")]
     WrongSize {
         /// Values announced.
@@ -68,7 +77,25 @@ pub enum FrameError {
     Interrupted,
 }
 
-/// Puts payloads together again, checking everything before it is used.
+/// Assembler of payloads from chunks, which checks every chunk before it is used.
+///
+/// ```
+/// use lagrange_protocol::{Assembler, Framed, Payload, frames};
+///
+/// struct Header;
+/// impl Framed for Header {
+///     fn key(&self) -> (u64, u32) { (7, 1) }
+///     fn payload_floats(&self) -> u64 { 3 }
+/// }
+/// let mut payload = Payload::new();
+/// payload.push(vec![1.0, 2.0, 3.0]);
+/// let mut assembler = Assembler::default();
+/// assert!(assembler.begin(Header, 3)?.is_none());
+/// let chunk = frames((7, 1), &payload).next().expect("one chunk");
+/// let (_, values) = assembler.chunk(&chunk)?.expect("complete");
+/// assert_eq!(values, [1.0, 2.0, 3.0]);
+/// # Ok::<(), lagrange_protocol::FrameError>(())
+/// ```
 #[derive(Debug)]
 pub struct Assembler<H> {
     partial: Option<Partial<H>>,
@@ -88,7 +115,7 @@ impl<H> Default for Assembler<H> {
 }
 
 impl<H: Framed> Assembler<H> {
-    /// Starts a message whose payload must have `expected` values; returns it at once if that is none.
+    /// Starts a message whose payload must have `expected` values; returns it at once if there are none.
     ///
     /// # Errors
     /// [`FrameError`]; nothing is allocated for a payload of the wrong size.
@@ -121,7 +148,7 @@ impl<H: Framed> Assembler<H> {
     /// Adds a chunk; returns the message once it is complete.
     ///
     /// # Errors
-    /// [`FrameError`]; the message in progress is then lost, and with it the stream's meaning.
+    /// [`FrameError`]; the message in progress is then lost, and the stream unusable.
     pub fn chunk(&mut self, chunk: &v1::Chunk) -> Result<Option<(H, Vec<f32>)>, FrameError> {
         let mut partial = self.partial.take().ok_or(FrameError::Orphan)?;
         if (chunk.round, chunk.attempt) != partial.header.key() {

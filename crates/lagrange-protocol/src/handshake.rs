@@ -1,21 +1,23 @@
-//! Who may join: same contract, same data, same network.
+//! Admission of workers: same protocol version, same data, same network.
 
 use crate::limits::{MAX_TEXT_BYTES, PROTOCOL_VERSION};
 use crate::v1;
 
-/// What the coordinator's run is made of.
+/// Facts of the coordinator's run that a worker must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// SHA-256 of the dataset.
     pub dataset_sha256: [u8; 32],
     /// Description of the network.
     pub architecture: String,
+    /// SHA-256 of the run's text: [`crate::RunSpec::sha256`].
+    pub spec_sha256: [u8; 32],
 }
 
-/// Why a worker may not join.
+/// Reason for refusing a worker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Another version of the contract.
+    /// Another protocol version.
     #[error(
         "protocol version {theirs} where {ours} is spoken here: run coordinator and workers from the same release of lagrange"
     )]
@@ -45,6 +47,11 @@ pub enum Refusal {
         /// The run's network.
         ours: String,
     },
+    /// A run that the worker understands differently.
+    #[error(
+        "the worker has understood another run than it was told: run coordinator and workers from the same release of lagrange"
+    )]
+    Misunderstood,
     /// A malformed first message.
     #[error("malformed hello: {0}")]
     Malformed(&'static str),
@@ -56,10 +63,29 @@ impl From<Refusal> for tonic::Status {
     }
 }
 
-/// Checks a worker's first message. The version is judged first: nothing else of another version can be trusted.
+/// Checks a worker's first message. The version comes first: other fields of another version cannot be
+/// trusted.
+///
+/// ```
+/// use lagrange_protocol::{Expected, Refusal, check_hello, limits::PROTOCOL_VERSION, v1};
+///
+/// let expected = Expected {
+///     dataset_sha256: [7; 32],
+///     architecture: "28x28x1 - conv28 1".into(),
+///     spec_sha256: [9; 32],
+/// };
+/// let mut hello = v1::Hello {
+///     protocol_version: PROTOCOL_VERSION,
+///     dataset_sha256: vec![7; 32],
+///     ..v1::Hello::default()
+/// };
+/// assert_eq!(check_hello(&hello, &expected), Ok(()));
+/// hello.dataset_sha256 = vec![8; 32];
+/// assert!(matches!(check_hello(&hello, &expected), Err(Refusal::Dataset { .. })));
+/// ```
 ///
 /// # Errors
-/// [`Refusal`]
+/// [`Refusal`], naming the difference.
 pub fn check_hello(hello: &v1::Hello, expected: &Expected) -> Result<(), Refusal> {
     if hello.protocol_version != PROTOCOL_VERSION {
         return Err(Refusal::ProtocolVersion {
@@ -85,28 +111,24 @@ pub fn check_hello(hello: &v1::Hello, expected: &Expected) -> Result<(), Refusal
             ours: short_hex(&expected.dataset_sha256),
         });
     }
-    if hello.architecture.is_empty() {
-        return Ok(());
-    }
-    check_architecture(&hello.architecture, expected)
-}
-
-/// Checks that a worker resolved the network as the coordinator did.
-///
-/// # Errors
-/// [`Refusal::Architecture`]
-pub fn check_ready(ready: &v1::Ready, expected: &Expected) -> Result<(), Refusal> {
-    check_architecture(&ready.architecture, expected)
-}
-
-fn check_architecture(theirs: &str, expected: &Expected) -> Result<(), Refusal> {
-    if theirs == expected.architecture {
+    if hello.architecture.is_empty() || hello.architecture == expected.architecture {
         return Ok(());
     }
     Err(Refusal::Architecture {
-        theirs: theirs.chars().take(200).collect(),
+        theirs: hello.architecture.chars().take(200).collect(),
         ours: expected.architecture.clone(),
     })
+}
+
+/// Checks that worker and coordinator understand the same run.
+///
+/// # Errors
+/// [`Refusal::Misunderstood`] if the hashes of the run differ.
+pub fn check_ready(ready: &v1::Ready, expected: &Expected) -> Result<(), Refusal> {
+    match ready.spec_sha256 == expected.spec_sha256 {
+        true => Ok(()),
+        false => Err(Refusal::Misunderstood),
+    }
 }
 
 fn short_hex(bytes: &[u8]) -> String {
@@ -124,6 +146,7 @@ mod tests {
         Expected {
             dataset_sha256: [7; 32],
             architecture: "28x28x1 - conv28 1".to_owned(),
+            spec_sha256: [9; 32],
         }
     }
 
@@ -143,10 +166,12 @@ mod tests {
             ..hello()
         };
         assert_eq!(check_hello(&insisting, &expected()), Ok(()));
-        let ready = v1::Ready {
-            architecture: expected().architecture,
+        let ready = |byte| v1::Ready {
+            spec_sha256: vec![byte; 32],
         };
-        assert_eq!(check_ready(&ready, &expected()), Ok(()));
+        assert_eq!(check_ready(&ready(9), &expected()), Ok(()));
+        let refused = check_ready(&ready(8), &expected());
+        assert_eq!(refused, Err(Refusal::Misunderstood));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A host, as people write it: a name or an address, without a port.
+//! Hosts, as users write them: a name or an IP address, without a port.
 
 use rustls::pki_types::{DnsName, ServerName};
 use std::fmt;
@@ -6,6 +6,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A host name or an IP address.
+///
+/// ```
+/// use lagrange_protocol::Host;
+///
+/// let host: Host = "Coordinator.Example.".parse()?;
+/// assert_eq!(host, Host::Name("coordinator.example".into()));
+/// assert!("[::1]".parse::<Host>()?.is_loopback());
+/// # Ok::<(), lagrange_protocol::HostError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     /// A name, in lower case and without a dot at its end.
@@ -15,7 +24,7 @@ pub enum Host {
 }
 
 impl Host {
-    /// Whether it is this machine under every circumstance.
+    /// Whether it is always this machine: `localhost` or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
@@ -24,7 +33,7 @@ impl Host {
         }
     }
 
-    /// The name that a certificate must have for it.
+    /// Name that the host's certificate must have.
     #[must_use]
     pub fn server_name(&self) -> ServerName<'static> {
         match self {
@@ -44,16 +53,16 @@ impl fmt::Display for Host {
     }
 }
 
-/// Why a text is no host.
+/// Error of parsing a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// Nothing, or blanks.
+    /// Empty or blank text.
     #[error("an empty name: give a host name or an IP address")]
     Empty,
     /// A URL.
     #[error("a URL, where a host name or an IP address belongs: give {host} alone")]
     Url {
-        /// The part of it that is wanted.
+        /// The host within the URL.
         host: String,
     },
     /// A host and a port.
@@ -112,7 +121,7 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(bracketed)
 }
 
-/// What was probably meant by a text that is no host.
+/// Error that explains a text that is not a host.
 fn explain(text: &str) -> HostError {
     if let Some((_, rest)) = text.split_once("://") {
         let end = rest.find('/').unwrap_or(rest.len());
@@ -143,7 +152,7 @@ fn explain(text: &str) -> HostError {
     }
 }
 
-/// What stands before and after the last colon that is not within brackets.
+/// Text before and after the last colon outside brackets.
 pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
     let (host, port) = text.rsplit_once(':')?;
     (!port.contains(']')).then_some((host, port))

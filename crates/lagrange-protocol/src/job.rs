@@ -1,15 +1,23 @@
-//! A round's work and its answer, as plain types.
+//! Work and reply of a round, as plain types.
 
 use crate::{ConversionError, Framed, v1};
-use lagrange_core::schedule::classic::SweepRound;
+use lagrange_core::schedule::Round;
 use lagrange_core::tree::Node;
 use lagrange_data::Split;
 
-/// What a round asks of every shard.
+/// Job of a round, the same for every shard.
+///
+/// ```
+/// use lagrange_protocol::{Job, v1};
+///
+/// let job = Job::Cluster { stage: 1 };
+/// assert_eq!(Job::try_from(v1::Job::from(job)), Ok(job));
+/// assert!(Job::try_from(v1::Job { kind: None }).is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
-    /// First centroids of a stage's k-means start.
-    PatchSeeds {
+    /// Initial centroids of a stage's k-means start.
+    InitialCentroids {
         /// Stage, from 0.
         stage: usize,
     },
@@ -18,20 +26,13 @@ pub enum Job {
         /// Stage, from 0.
         stage: usize,
     },
-    /// Moments of a stage's outputs.
+    /// Sums and sums of squares of a stage's outputs.
     Moments {
         /// Stage, from 0.
         stage: usize,
     },
-    /// A training step.
-    Step {
-        /// Step of the run, from 0.
-        step: u64,
-        /// Whether it refreshes the Gram matrices.
-        gram: bool,
-    },
-    /// A round of a classic step.
-    Sweep(SweepRound),
+    /// A round of a training step.
+    Round(Round),
     /// Accuracy and loss on a split.
     Evaluate {
         /// The split.
@@ -40,34 +41,51 @@ pub enum Job {
 }
 
 /// A [`Work`] without its payload.
+///
+/// ```
+/// use lagrange_data::Split;
+/// use lagrange_protocol::{Framed as _, Job, WorkHeader, v1};
+///
+/// let header = WorkHeader {
+///     run: "run".into(),
+///     round: 7,
+///     attempt: 1,
+///     job: Job::Evaluate { split: Split::Test },
+///     shards: vec![0, 2],
+///     payload_floats: 3,
+///     replay: false,
+/// };
+/// assert_eq!(header.key(), (7, 1));
+/// assert_eq!(WorkHeader::try_from(v1::Work::from(header.clone())), Ok(header));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkHeader {
-    /// Names the run.
+    /// Name of the run.
     pub run: String,
-    /// Round of the run.
+    /// Number of the round within the run.
     pub round: u64,
-    /// Fences replies within the round.
+    /// Attempt of the round: replies to other attempts are ignored.
     pub attempt: u32,
-    /// What to do.
+    /// The job with its addressing.
     pub job: Job,
-    /// For which shards.
+    /// Shards to work on, ascending.
     pub shards: Vec<u32>,
     /// Values of the payload.
     pub payload_floats: u64,
-    /// Whether this is a round of the past, done again for what it leaves on the worker and not answered.
+    /// Whether this is an earlier round, repeated to restore z and a on the worker and not answered.
     pub replay: bool,
 }
 
 /// Work received: header and payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
-    /// What to do.
+    /// The job with its addressing.
     pub header: WorkHeader,
     /// Shared inputs, then each shard's rows.
     pub payload: Vec<f32>,
 }
 
-/// The sum of one node of the reduction tree: its scalars; its values lie in the payload.
+/// The sum of one node of the reduction tree: its scalars; the values are in the payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeSum {
     /// The node.
@@ -79,7 +97,7 @@ pub struct NodeSum {
 /// A [`Reply`] without its payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplyHeader {
-    /// Names the run.
+    /// Name of the run.
     pub run: String,
     /// Round answered.
     pub round: u64,
@@ -96,7 +114,7 @@ pub struct ReplyHeader {
 /// A reply received: header and payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// What was done.
+    /// The header: round, attempt, nodes and shards.
     pub header: ReplyHeader,
     /// The nodes' sums, then each shard's rows.
     pub payload: Vec<f32>,
@@ -127,14 +145,13 @@ impl From<Job> for v1::Job {
             stage: stage as u32,
         };
         let kind = match job {
-            Job::PatchSeeds { stage } => Kind::PatchSeeds(stage_job(stage)),
+            Job::InitialCentroids { stage } => Kind::InitialCentroids(stage_job(stage)),
             Job::Cluster { stage } => Kind::Cluster(stage_job(stage)),
             Job::Moments { stage } => Kind::Moments(stage_job(stage)),
-            Job::Step { step, gram } => Kind::Step(v1::StepJob { step, gram }),
-            Job::Sweep(round) => Kind::Sweep(v1::SweepJob {
+            Job::Round(round) => Kind::Round(v1::RoundJob {
                 step: round.step,
                 stage: round.stage as u32,
-                audit: round.audit,
+                gram: round.gram,
             }),
             Job::Evaluate { split } => Kind::Evaluate(v1::EvaluateJob {
                 split: match split {
@@ -156,7 +173,7 @@ impl TryFrom<v1::Job> for Job {
         use v1::job::Kind;
         Ok(
             match job.kind.ok_or(ConversionError::Missing("job.kind"))? {
-                Kind::PatchSeeds(job) => Self::PatchSeeds {
+                Kind::InitialCentroids(job) => Self::InitialCentroids {
                     stage: job.stage as usize,
                 },
                 Kind::Cluster(job) => Self::Cluster {
@@ -165,14 +182,10 @@ impl TryFrom<v1::Job> for Job {
                 Kind::Moments(job) => Self::Moments {
                     stage: job.stage as usize,
                 },
-                Kind::Step(job) => Self::Step {
-                    step: job.step,
-                    gram: job.gram,
-                },
-                Kind::Sweep(job) => Self::Sweep(SweepRound {
+                Kind::Round(job) => Self::Round(Round {
                     step: job.step,
                     stage: job.stage as usize,
-                    audit: job.audit,
+                    gram: job.gram,
                 }),
                 Kind::Evaluate(job) => Self::Evaluate {
                     split: match job.split() {
@@ -270,17 +283,13 @@ mod tests {
     #[test]
     fn work_and_replies_survive_the_wire() {
         for job in [
-            Job::PatchSeeds { stage: 1 },
+            Job::InitialCentroids { stage: 1 },
             Job::Cluster { stage: 0 },
             Job::Moments { stage: 2 },
-            Job::Step {
-                step: 9,
-                gram: true,
-            },
-            Job::Sweep(SweepRound {
+            Job::Round(Round {
                 step: 2,
                 stage: 3,
-                audit: true,
+                gram: true,
             }),
             Job::Evaluate {
                 split: Split::Train,
@@ -297,7 +306,7 @@ mod tests {
                 job,
                 shards: vec![2, 3],
                 payload_floats: 9,
-                replay: matches!(job, Job::Sweep(_)),
+                replay: matches!(job, Job::Round(_)),
             };
             assert_eq!(WorkHeader::try_from(v1::Work::from(work.clone())), Ok(work));
         }

@@ -1,14 +1,23 @@
-//! Bytes on the wire, counted by whoever sends or receives them.
+//! Ledger of the bytes sent and received.
 
 use prost::Message;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of one gRPC message: its encoding and the five bytes of its frame. HTTP/2 and TCP headers are not counted.
+/// Bytes of one gRPC message: its encoding and the five bytes of its frame. HTTP/2 and TCP headers are not
+/// counted.
 pub fn wire_bytes(message: &impl Message) -> u64 {
     message.encoded_len() as u64 + 5
 }
 
-/// Running totals of one process.
+/// Totals of bytes sent and received by one process.
+///
+/// ```
+/// use lagrange_protocol::{Ledger, v1, wire_bytes};
+///
+/// let (ledger, message) = (Ledger::default(), v1::Heartbeat {});
+/// ledger.count_sent(&message);
+/// assert_eq!((ledger.sent(), ledger.received()), (wire_bytes(&message), 0));
+/// ```
 #[derive(Debug, Default)]
 pub struct Ledger {
     sent: AtomicU64,

@@ -1,4 +1,4 @@
-//! Numbers in bulk: zero-copy segments of packed little-endian f32 on the way out.
+//! Payloads to send: zero-copy segments of packed little-endian f32.
 
 use bytes::Bytes;
 
@@ -16,6 +16,17 @@ impl<T: AsRef<[f32]>> AsRef<[u8]> for Floats<T> {
 }
 
 /// A payload to send, as segments that are shared between messages instead of copied.
+///
+/// ```
+/// use lagrange_protocol::Payload;
+/// use std::sync::Arc;
+///
+/// let weights: Arc<[f32]> = [1.0, 2.0].into();
+/// let mut payload = Payload::new();
+/// payload.push(Arc::clone(&weights));
+/// payload.push(vec![3.0]);
+/// assert_eq!((payload.floats(), payload.to_vec()), (3, vec![1.0, 2.0, 3.0]));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Payload {
     segments: Vec<Bytes>,

@@ -1,8 +1,8 @@
-//! Protocol sniffing: what a peer speaks, told from the first bytes that it sends.
+//! Protocol sniffing: a peer's protocol, recognised by the first bytes that it sends.
 
-/// What a client of HTTP/2 begins with.
+/// First bytes of an HTTP/2 client.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes that settle every case: an HTTP/2 frame's header is shorter than a line worth showing.
+/// Number of bytes kept: enough for every case, and for a line to show.
 const ENOUGH: usize = 48;
 /// Length of an HTTP/2 frame's header, and the type of the frame that a server begins with.
 const FRAME_HEADER: usize = 9;
@@ -22,27 +22,35 @@ pub enum Spoken {
     Other(String),
 }
 
-/// The first bytes of a peer.
+/// Recogniser of a peer's protocol, fed with its first bytes.
+///
+/// ```
+/// use lagrange_protocol::{Sniffer, Spoken};
+///
+/// let mut sniffer = Sniffer::default();
+/// sniffer.hear(b"SSH-2.0-OpenSSH_9.7\r\n");
+/// assert_eq!(sniffer.spoken(), Some(Spoken::Other("SSH-2.0-OpenSSH_9.7".into())));
+/// ```
 #[derive(Debug, Default)]
 pub struct Sniffer {
     heard: Vec<u8>,
 }
 
 impl Sniffer {
-    /// Takes the next bytes; only the first few are kept.
+    /// Adds the next bytes; only the first few are kept.
     pub fn hear(&mut self, bytes: &[u8]) {
         let wanted = ENOUGH - self.heard.len();
         self.heard
             .extend_from_slice(&bytes[..wanted.min(bytes.len())]);
     }
 
-    /// Whether nothing has come yet.
+    /// Whether no bytes have come yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heard.is_empty()
     }
 
-    /// What is spoken, as far as the bytes so far tell.
+    /// The protocol; `None` while the bytes so far do not tell.
     #[must_use]
     pub fn spoken(&self) -> Option<Spoken> {
         let heard = self.heard.as_slice();
@@ -69,7 +77,7 @@ fn begins_with_settings(heard: &[u8]) -> bool {
     *kind == SETTINGS && length.is_multiple_of(6) && stream.starts_with(&[0; 4])
 }
 
-/// The beginning of the first line, its characters made harmless.
+/// The beginning of the first line, escaped.
 fn first_line(heard: &[u8]) -> String {
     let line = heard.split(|&byte| byte == b'\n').next().unwrap_or(heard);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -82,7 +90,7 @@ mod tests {
 
     fn spoken(bytes: &[u8]) -> Option<Spoken> {
         let mut sniffer = Sniffer::default();
-        // However it is cut.
+        // Cut into single bytes.
         bytes.iter().for_each(|&byte| sniffer.hear(&[byte]));
         let mut whole = Sniffer::default();
         whole.hear(bytes);

@@ -1,384 +1,306 @@
-//! What every worker must know of a run, validated on both sides.
+//! Specification of a run for its workers: configuration and facts of the dataset, as one text that both
+//! sides check.
 
-use crate::limits::MAX_SHARDS;
-use crate::{ConversionError, v1};
-use lagrange_core::activation::ActivationUpdate;
-use lagrange_core::loss::Loss;
-use lagrange_core::network::{
-    Activation, Network, NetworkError, NetworkSpec, Padding, Shape, StageSpec,
-};
-use lagrange_core::pooling::StaircaseUpdate;
-use lagrange_core::schedule::classic::SweepParams;
-use lagrange_core::schedule::streaming::StepParams;
-use lagrange_data::{Augment, Normalisation, Task};
+use crate::{Config, ConfigError};
+use lagrange_core::network::{Network, NetworkError, Shape};
+use lagrange_core::schedule::{Cut, Schedule, schedule};
+use lagrange_data::{DatasetSummary, Normalisation, Partition};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-/// A run as its workers see it. Fixed for its whole length.
+/// Specification of a run, checked on construction: configuration and facts of the dataset.
+///
+/// ```
+/// use lagrange_data::Normalisation;
+/// use lagrange_protocol::{Config, DatasetFacts, RunSpec};
+///
+/// let normalisation = Normalisation::MNIST;
+/// let dataset = DatasetFacts { side: 28, train: 60_000, test: 10_000, normalisation };
+/// let spec = RunSpec::new(Config::default(), dataset)?;
+/// // Batches of 256 from 16 shards of 3750 images.
+/// assert_eq!((spec.cut().samples, spec.steps_per_epoch()), (16, 234));
+/// assert_eq!(RunSpec::from_text(&spec.to_text())?, spec);
+/// # Ok::<(), lagrange_protocol::SpecError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunSpec {
-    /// Key of every random draw.
-    pub seed: u64,
-    /// What the network is asked.
-    pub task: Task,
-    /// Logical shards.
-    pub shards: usize,
-    /// Use only the first so many training images.
-    pub train_limit: Option<usize>,
-    /// Hold out so many of the last training images.
-    pub validation: usize,
-    /// Hidden stages.
-    pub network: NetworkSpec,
+pub struct RunSpec(Text);
+
+/// Content of a run's text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    dataset: DatasetFacts,
+    run: Config,
+}
+
+/// Facts of a dataset that a run depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DatasetFacts {
     /// Side of the square, one-channel images.
     pub side: usize,
-    /// Samples a step takes of every shard.
-    pub batch_per_shard: usize,
-    /// Parameters of a shard's part of a step.
-    pub step: StepParams,
-    /// The classic schedule, or streaming.
-    pub sweep: Option<SweepParams>,
-    /// Images each shard samples for the k-means start.
-    pub start_images: usize,
-    /// Patches each shard samples for the k-means start.
-    pub start_patches: usize,
-    /// Random movements of training images.
-    pub augment: Augment,
-    /// How pixels become inputs.
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+    /// Normalisation of pixels to inputs.
     pub normalisation: Normalisation,
 }
 
-/// Largest count accepted where memory is proportional to it.
-const MAX_COUNT: u32 = 1 << 20;
+/// Error of a run specification.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SpecError {
+    /// A text that this release cannot read.
+    #[error("{0}")]
+    Text(String),
+    /// An image side outside 1 to 4096.
+    #[error("dataset.side is {0}: it must be between 1 and 4096")]
+    Side(usize),
+    /// A configuration that fails its check.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl DatasetFacts {
+    /// Facts of the dataset of `summary`.
+    #[must_use]
+    pub fn of(summary: &DatasetSummary) -> Self {
+        Self {
+            side: summary.side,
+            train: summary.train.len(),
+            test: summary.test.len(),
+            normalisation: summary.normalisation,
+        }
+    }
+}
 
 impl RunSpec {
-    /// The network of this run.
+    /// Specification of a run of `config` on `dataset`.
     ///
     /// # Errors
-    /// [`NetworkError`], naming the stage and the field at fault.
-    pub fn resolve(&self) -> Result<Network, NetworkError> {
+    /// [`SpecError`] if the two do not make a run, naming the key.
+    pub fn new(config: Config, dataset: DatasetFacts) -> Result<Self, SpecError> {
+        let run = config;
+        Self(Text { dataset, run }).checked()
+    }
+
+    /// Specification from the text of [`RunSpec::to_text`].
+    ///
+    /// # Errors
+    /// [`SpecError`] if the text is malformed or does not make a run, naming the key.
+    pub fn from_text(text: &str) -> Result<Self, SpecError> {
+        let read = toml::from_str(text);
+        let text = read.map_err(|error| SpecError::Text(error.message().to_owned()))?;
+        Self(text).checked()
+    }
+
+    /// Specification as TOML; equal runs have equal texts.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        toml::to_string(&self.0).unwrap_or_else(|error| unreachable!("plain values: {error}"))
+    }
+
+    /// SHA-256 of the text, by which two sides compare their runs.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.to_text()).into()
+    }
+
+    fn checked(self) -> Result<Self, SpecError> {
+        let side = self.dataset().side;
+        if !(1..=4096).contains(&side) {
+            return Err(SpecError::Side(side));
+        }
+        self.config().check()?;
+        self.resolve().map_err(ConfigError::from)?;
+        let partition = self.cut_data().map_err(ConfigError::from)?;
+        partition
+            .steps_per_epoch(self.cut().samples)
+            .map_err(ConfigError::from)?;
+        Ok(self)
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.run
+    }
+
+    /// The dataset.
+    #[must_use]
+    pub fn dataset(&self) -> &DatasetFacts {
+        &self.0.dataset
+    }
+
+    /// Number of logical shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.config().data.shards
+    }
+
+    /// The network of this run.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.resolve()
+            .unwrap_or_else(|error| unreachable!("checked: {error}"))
+    }
+
+    fn resolve(&self) -> Result<Network, NetworkError> {
         let input = Shape {
-            height: self.side,
-            width: self.side,
+            height: self.dataset().side,
+            width: self.dataset().side,
             channels: 1,
         };
-        Network::resolve(&self.network, input, self.task.outputs())
+        Network::resolve(&self.config().network, input, self.config().task.outputs())
     }
-}
 
-impl From<&RunSpec> for v1::RunSpec {
-    fn from(spec: &RunSpec) -> Self {
-        let stages = spec.network.stages.iter().map(|stage| v1::StageSpec {
-            kernel: stage.kernel as u32,
-            channels: stage.channels as u32,
-            padding: match stage.padding {
-                Padding::Valid => v1::Padding::Valid,
-                Padding::Same => v1::Padding::Same,
-            }
-            .into(),
-        });
-        Self {
-            seed: spec.seed,
-            task: match spec.task {
-                Task::OddEven => v1::Task::OddEven,
-                Task::Digits => v1::Task::Digits,
-            }
-            .into(),
-            shards: spec.shards as u32,
-            train_limit: spec.train_limit.unwrap_or(0) as u64,
-            validation: spec.validation as u64,
-            stages: stages.collect(),
-            side: spec.side as u32,
-            batch_per_shard: spec.batch_per_shard as u32,
-            step: Some(step_to_wire(&spec.step)),
-            sweep: spec.sweep.as_ref().map(crate::sweep::to_wire),
-            activation: match spec.network.activation {
-                Activation::Relu => v1::Activation::Relu,
-                Activation::Step => v1::Activation::Step,
-                Activation::QuantisedRelu => v1::Activation::QuantisedRelu,
-            }
-            .into(),
-            start_images: spec.start_images as u32,
-            start_patches: spec.start_patches as u32,
-            augment: Some(v1::Augment {
-                shift: spec.augment.shift,
-                rotate: spec.augment.rotate,
-                scale: spec.augment.scale,
-            }),
-            normalisation: Some(v1::Normalisation {
-                mean: spec.normalisation.mean(),
-                standard_deviation: spec.normalisation.standard_deviation(),
-            }),
-        }
+    /// Partition of the samples into splits and shards.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.cut_data()
+            .unwrap_or_else(|error| unreachable!("checked: {error}"))
     }
-}
 
-impl TryFrom<v1::RunSpec> for RunSpec {
-    type Error = ConversionError;
+    fn cut_data(&self) -> Result<Partition, lagrange_data::PartitionError> {
+        let counts = (self.dataset().train, self.dataset().test);
+        Partition::of_counts(
+            counts,
+            self.shards(),
+            self.config().validation,
+            self.config().train_limit,
+        )
+    }
 
-    fn try_from(spec: v1::RunSpec) -> Result<Self, ConversionError> {
-        let task = match spec.task() {
-            v1::Task::OddEven => Task::OddEven,
-            v1::Task::Digits => Task::Digits,
-            v1::Task::Unspecified => return Err(unknown("spec.task", spec.task)),
-        };
-        let stages = spec.stages.iter().map(stage_from_wire);
-        Ok(Self {
-            seed: spec.seed,
-            task,
-            shards: within("spec.shards", spec.shards, 1, MAX_SHARDS)?,
-            train_limit: match size("spec.train_limit", spec.train_limit)? {
-                0 => None,
-                limit => Some(limit),
+    /// Number of shards, and samples of each in a step.
+    #[must_use]
+    pub fn cut(&self) -> Cut {
+        let (shards, kept) = (
+            self.shards(),
+            self.dataset()
+                .train
+                .saturating_sub(self.config().validation),
+        );
+        let train = self
+            .config()
+            .train_limit
+            .map_or(kept, |limit| limit.min(kept));
+        Cut {
+            shards,
+            samples: match self.config().schedule.batch {
+                // The smallest shard decides: all take an equal part.
+                0 => (train / shards).max(1),
+                batch => batch / shards,
             },
-            validation: size("spec.validation", spec.validation)?,
-            network: NetworkSpec {
-                stages: stages.collect::<Result<_, _>>()?,
-                activation: match v1::Activation::try_from(spec.activation) {
-                    Ok(v1::Activation::Relu) => Activation::Relu,
-                    Ok(v1::Activation::Step) => Activation::Step,
-                    Ok(v1::Activation::QuantisedRelu) => Activation::QuantisedRelu,
-                    _ => return Err(unknown("spec.activation", spec.activation)),
-                },
-            },
-            side: within("spec.side", spec.side, 1, 4096)?,
-            batch_per_shard: within("spec.batch_per_shard", spec.batch_per_shard, 1, MAX_COUNT)?,
-            step: step_from_wire(&spec.step.ok_or(ConversionError::Missing("spec.step"))?)?,
-            sweep: spec
-                .sweep
-                .as_ref()
-                .map(crate::sweep::from_wire)
-                .transpose()?,
-            start_images: within("spec.start_images", spec.start_images, 1, MAX_COUNT)?,
-            start_patches: within("spec.start_patches", spec.start_patches, 1, MAX_COUNT)?,
-            augment: augment_from_wire(spec.augment.unwrap_or_default())?,
-            normalisation: normalisation_from_wire(spec.normalisation)?,
-        })
-    }
-}
-
-fn augment_from_wire(augment: v1::Augment) -> Result<Augment, ConversionError> {
-    let augment = Augment {
-        shift: augment.shift,
-        rotate: augment.rotate,
-        scale: augment.scale,
-    };
-    match augment.fault() {
-        Some((field, ..)) => Err(ConversionError::OutOfRange(field)),
-        None => Ok(augment),
-    }
-}
-
-fn normalisation_from_wire(
-    normalisation: Option<v1::Normalisation>,
-) -> Result<Normalisation, ConversionError> {
-    let field = "spec.normalisation";
-    let wire = normalisation.ok_or(ConversionError::Missing(field))?;
-    Normalisation::new(wire.mean, wire.standard_deviation).ok_or(ConversionError::OutOfRange(field))
-}
-
-fn stage_from_wire(stage: &v1::StageSpec) -> Result<StageSpec, ConversionError> {
-    Ok(StageSpec {
-        kernel: within("spec.stages.kernel", stage.kernel, 1, 255)?,
-        channels: within("spec.stages.channels", stage.channels, 1, 4096)?,
-        padding: match stage.padding() {
-            v1::Padding::Valid => Padding::Valid,
-            v1::Padding::Same => Padding::Same,
-            v1::Padding::Unspecified => {
-                return Err(unknown("spec.stages.padding", stage.padding));
-            }
-        },
-    })
-}
-
-fn step_to_wire(step: &StepParams) -> v1::StepParams {
-    v1::StepParams {
-        loss: match step.loss {
-            Loss::Squared => v1::Loss::Squared,
-            Loss::SquaredHinge => v1::Loss::SquaredHinge,
-            Loss::Hinge => v1::Loss::Hinge,
         }
-        .into(),
-        beta: step.beta,
-        gamma: step.gamma,
-        beta_output: step.beta_output,
-        activation: match step.activation {
-            ActivationUpdate::OneStep => v1::ActivationUpdate::OneStep,
-            ActivationUpdate::Exact => v1::ActivationUpdate::Exact,
-        }
-        .into(),
-        gram_rows: step.gram_rows as u32,
-        equations: step.equations,
-        staircase: match step.staircase {
-            StaircaseUpdate::Dithered => v1::StaircaseUpdate::Dithered,
-            StaircaseUpdate::Exact => v1::StaircaseUpdate::Exact,
-        }
-        .into(),
     }
-}
 
-fn step_from_wire(step: &v1::StepParams) -> Result<StepParams, ConversionError> {
-    Ok(StepParams {
-        loss: match step.loss() {
-            v1::Loss::Squared => Loss::Squared,
-            v1::Loss::SquaredHinge => Loss::SquaredHinge,
-            v1::Loss::Hinge => Loss::Hinge,
-            v1::Loss::Unspecified => return Err(unknown("spec.step.loss", step.loss)),
-        },
-        beta: positive("spec.step.beta", step.beta)?,
-        gamma: positive("spec.step.gamma", step.gamma)?,
-        beta_output: positive("spec.step.beta_output", step.beta_output)?,
-        activation: match step.activation() {
-            v1::ActivationUpdate::OneStep => ActivationUpdate::OneStep,
-            v1::ActivationUpdate::Exact => ActivationUpdate::Exact,
-            v1::ActivationUpdate::Unspecified => {
-                return Err(unknown("spec.step.activation", step.activation));
-            }
-        },
-        gram_rows: within("spec.step.gram_rows", step.gram_rows, 1, MAX_COUNT)?,
-        equations: not_negative("spec.step.equations", step.equations)?,
-        staircase: match step.staircase() {
-            v1::StaircaseUpdate::Dithered => StaircaseUpdate::Dithered,
-            v1::StaircaseUpdate::Exact => StaircaseUpdate::Exact,
-            v1::StaircaseUpdate::Unspecified => {
-                return Err(unknown("spec.step.staircase", step.staircase));
-            }
-        },
-    })
-}
-
-pub(crate) fn unknown(field: &'static str, value: i32) -> ConversionError {
-    ConversionError::UnknownValue { field, value }
-}
-
-fn within(field: &'static str, value: u32, low: u32, high: u32) -> Result<usize, ConversionError> {
-    if (low..=high).contains(&value) {
-        Ok(value as usize)
-    } else {
-        Err(ConversionError::OutOfRange(field))
+    /// Number of steps of an epoch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        let steps = self.partition().steps_per_epoch(self.cut().samples);
+        steps.unwrap_or_else(|error| unreachable!("checked: {error}"))
     }
-}
 
-fn size(field: &'static str, value: u64) -> Result<usize, ConversionError> {
-    usize::try_from(value).map_err(|_| ConversionError::OutOfRange(field))
-}
-
-pub(crate) fn not_negative(field: &'static str, value: f32) -> Result<f32, ConversionError> {
-    if value.is_finite() && (0.0..=1e6).contains(&value) {
-        Ok(value)
-    } else {
-        Err(ConversionError::OutOfRange(field))
+    /// Number of steps of the whole run, at least 1.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        let steps = self.steps_per_epoch() as f64 * self.config().schedule.epochs;
+        (steps.round() as u64).max(1)
     }
-}
 
-pub(crate) fn positive(field: &'static str, value: f32) -> Result<f32, ConversionError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(value)
-    } else {
-        Err(ConversionError::OutOfRange(field))
+    /// The schedule of this run.
+    #[must_use]
+    pub fn schedule(&self, network: &Network) -> Box<dyn Schedule> {
+        let config = self.config();
+        schedule(&config.schedule, &config.classic, network, self.cut())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lagrange_core::schedule::classic::{Fit, InitialState, Order, SolverKind};
+    use lagrange_core::schedule::{BlockOrder, ScheduleKind};
     use proptest::prelude::*;
-    use prost::Message as _;
 
     fn spec() -> RunSpec {
-        RunSpec {
+        let mut config = Config {
             seed: 5,
-            task: Task::Digits,
-            shards: 16,
             train_limit: Some(1000),
             validation: 10,
-            network: NetworkSpec::default(),
+            ..Config::default()
+        };
+        config.schedule.kind = ScheduleKind::Classic;
+        config.schedule.trust = 0.012_345_678;
+        config.classic.order = BlockOrder::OutputFirst;
+        config.classic.growth = 1.1;
+        config.augment.scale = 0.1;
+        let dataset = DatasetFacts {
             side: 28,
-            batch_per_shard: 16,
-            step: StepParams {
-                loss: Loss::Hinge,
-                beta: 1.0,
-                gamma: 2.0,
-                beta_output: 0.5,
-                activation: ActivationUpdate::Exact,
-                gram_rows: 64,
-                staircase: StaircaseUpdate::Exact,
-                equations: 0.25,
-            },
-            sweep: Some(SweepParams {
-                order: Order::OutputFirst,
-                reset_every: 3,
-                fit: Fit::Updated,
-                initial: InitialState::Random,
-                solver: SolverKind::PseudoInverse,
-                equations: 2.0,
-                screen: true,
-                growth: 1.25,
-            }),
-            start_images: 125,
-            start_patches: 940,
-            augment: Augment {
-                shift: 1.0,
-                rotate: 5.0,
-                scale: 0.1,
-            },
+            train: 60_000,
+            test: 10_000,
             normalisation: Normalisation::new(0.286, 0.353).expect("sound"),
-        }
+        };
+        RunSpec::new(config, dataset).expect("a run")
     }
 
     #[test]
-    fn a_spec_survives_the_wire() {
-        let spec = spec();
-        let wire = v1::RunSpec::from(&spec);
-        let decoded = v1::RunSpec::decode(wire.encode_to_vec().as_slice()).expect("decodes");
-        assert_eq!(RunSpec::try_from(decoded), Ok(spec));
+    fn a_spec_survives_its_text() {
+        let copy = RunSpec::from_text(&spec().to_text()).expect("its own text");
+        assert_eq!(copy, spec());
+        assert_eq!(copy.sha256(), spec().sha256());
+        let mut other = spec();
+        other.0.run.seed = 6;
+        assert_ne!(other.sha256(), spec().sha256());
     }
 
     #[test]
     fn each_bad_field_is_named() {
-        let broken = |change: fn(&mut v1::RunSpec)| {
-            let mut wire = v1::RunSpec::from(&spec());
-            change(&mut wire);
-            RunSpec::try_from(wire).expect_err("refused").to_string()
+        let refused = |from: &str, to: &str| {
+            let text = spec().to_text();
+            assert!(text.contains(from), "{from} in {text}");
+            RunSpec::from_text(&text.replacen(from, to, 1))
+                .expect_err(to)
+                .to_string()
         };
-        assert!(broken(|w| w.task = 9).contains("spec.task"));
-        assert!(broken(|w| w.shards = 0).contains("spec.shards"));
-        assert!(broken(|w| w.batch_per_shard = u32::MAX).contains("spec.batch_per_shard"));
-        assert!(broken(|w| w.stages[1].padding = 0).contains("spec.stages.padding"));
-        assert!(broken(|w| w.step = None).contains("spec.step"));
-        assert!(
-            broken(|w| w.step.iter_mut().for_each(|s| s.beta = f32::NAN))
-                .contains("spec.step.beta")
-        );
-        assert!(broken(|w| w.step.iter_mut().for_each(|s| s.loss = 0)).contains("spec.step.loss"));
-        assert!(broken(|w| w.normalisation = None).contains("spec.normalisation"));
-        for (mean, standard_deviation) in [
-            (f32::NAN, 0.3),
-            (f32::INFINITY, 0.3),
-            (0.1, f32::NAN),
-            (0.1, f32::INFINITY),
-            (0.1, 0.0),
-            (0.1, -0.3),
+        for (from, to, name) in [
+            ("side = 28", "side = 0", "dataset.side"),
+            ("side = 28", "side = 5000", "dataset.side"),
+            ("mean = 0.286", "mean = 2.0", "mean"),
+            (
+                "standard-deviation = 0.353",
+                "standard-deviation = nan",
+                "deviation",
+            ),
+            ("shards = 16", "shards = 0", "data.shards"),
+            ("shards = 16", "shards = 5000", "data.shards"),
+            ("shards = 16", "shards = 15", "multiple of data.shards"),
+            ("batch = 256", "batch = 1600", "batch"),
+            ("train-limit = 1000", "train-limit = 3", "16 shards of 3"),
+            ("validation = 10", "validation = 60000", "holds out all"),
+            ("beta = 1.0", "beta = -1.0", "schedule.beta"),
+            ("growth = 1.1", "growth = 100.0", "classic.growth"),
+            ("scale = 0.1", "scale = 7.0", "augment.scale"),
+            ("kernel = 5", "kernel = 500", "network.stages[0].kernel"),
+            ("loss = \"squared-hinge\"", "loss = \"cubic\"", "cubic"),
+            ("seed = 5", "seed = 5\nsede = 6", "sede"),
+            (
+                "kind = \"classic\"",
+                "kind = \"streaming\"",
+                "[classic] needs",
+            ),
         ] {
-            let mut wire = v1::RunSpec::from(&spec());
-            wire.normalisation = Some(v1::Normalisation {
-                mean,
-                standard_deviation,
-            });
-            assert_eq!(
-                RunSpec::try_from(wire),
-                Err(ConversionError::OutOfRange("spec.normalisation"))
-            );
+            let message = refused(from, to);
+            assert!(message.contains(name), "`{name}` in: {message}");
         }
     }
 
     proptest! {
+        /// A worker reads any text: it may refuse it, but must not panic.
         #[test]
-        fn arbitrary_bytes_are_a_spec_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(wire) = v1::RunSpec::decode(bytes.as_slice())
-                && let Ok(spec) = RunSpec::try_from(wire) {
-                    let _ = spec.resolve();
-                }
-            let _ = v1::WorkerMessage::decode(bytes.as_slice());
-            let _ = v1::CoordinatorMessage::decode(bytes.as_slice());
+        fn no_text_does_harm(text in "\\PC{0,200}", cut in 0usize..2000) {
+            let _ = RunSpec::from_text(&text);
+            let whole = spec().to_text();
+            let _ = RunSpec::from_text(&whole[..cut.min(whole.len())]);
         }
     }
 }

@@ -1,21 +1,33 @@
-//! The join token: a secret that a worker shows before it may say anything.
+//! The join token: a secret that a worker shows with its first request.
 
 use std::fmt;
 use subtle::ConstantTimeEq as _;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
-/// Where it travels.
+/// Metadata key of the token.
 const HEADER: &str = "authorization";
 const SCHEME: &str = "Bearer ";
-/// Shorter ones can be guessed.
+/// Shortest and longest token; shorter ones can be guessed.
 const LEAST: usize = 16;
 const MOST: usize = 512;
 
 /// A join token. It is never shown, and compared in a time that does not depend on where it differs.
+///
+/// ```
+/// use lagrange_protocol::Token;
+/// use tonic::metadata::MetadataMap;
+///
+/// let token = Token::new("correct-horse-battery-staple")?;
+/// let mut metadata = MetadataMap::new();
+/// token.show(&mut metadata);
+/// assert!(token.is_shown(&metadata));
+/// assert!(!Token::new("another-sixteen-letters")?.is_shown(&metadata));
+/// # Ok::<(), lagrange_protocol::TokenError>(())
+/// ```
 #[derive(Clone)]
 pub struct Token(MetadataValue<Ascii>);
 
-/// Not a join token.
+/// Error: a text that is not a join token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a join token has {LEAST} to {MOST} visible characters without spaces")]
 pub struct TokenError;
@@ -24,7 +36,7 @@ impl Token {
     /// The token of `text`, without the blanks and line ends around it.
     ///
     /// # Errors
-    /// [`TokenError`]
+    /// [`TokenError`] if the text is too short or too long, or has other than visible ASCII characters.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
         let sound =
@@ -37,12 +49,12 @@ impl Token {
         Ok(Self(value))
     }
 
-    /// Shows the token to the other side.
+    /// Adds the token to a request's metadata.
     pub fn show(&self, metadata: &mut MetadataMap) {
         metadata.insert(HEADER, self.0.clone());
     }
 
-    /// Whether the other side has shown this token.
+    /// Whether a request's metadata has this token.
     #[must_use]
     pub fn is_shown(&self, metadata: &MetadataMap) -> bool {
         let shown = metadata.get(HEADER).map(MetadataValue::as_encoded_bytes);

@@ -1,5 +1,5 @@
-//! The search for a coordinator: again and again, with pauses that grow and differ from worker to worker,
-//! until the time for it is over.
+//! Search for a coordinator: repeated attempts up to a time limit, with pauses that grow and differ from
+//! worker to worker.
 
 use crate::error::WorkerError;
 use crate::options::WorkerOptions;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// First pause between attempts; each is twice as long as the last, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// A search that takes longer than this is worth a word.
+/// Time after which a search is reported in the log.
 const UNNOTICED: Duration = Duration::from_secs(3);
 
 /// A search, from the first attempt or the loss of a connection on.
@@ -21,7 +21,7 @@ pub(crate) struct Search {
     begin: Instant,
     limit: Duration,
     pauses: Pauses,
-    /// Why the attempts fail.
+    /// Cause of the last failed attempt.
     cause: Option<String>,
     noticed: bool,
 }
@@ -38,7 +38,7 @@ impl Search {
         }
     }
 
-    /// When it is over.
+    /// End of the search.
     pub(crate) fn deadline(&self) -> Instant {
         self.begin + self.limit
     }
@@ -49,7 +49,7 @@ impl Search {
     /// [`WorkerError::Unreachable`] if none is left.
     pub(crate) async fn pause(&mut self, cause: String) -> Result<(), WorkerError> {
         let left = self.deadline().saturating_duration_since(Instant::now());
-        // An attempt that the end of the search cut short tells less than those before it.
+        // The error of an attempt that was cut short tells less than that of the attempt before.
         let cause = match self.cause.take() {
             Some(before) if left.is_zero() => before,
             _ => cause,
@@ -67,7 +67,7 @@ impl Search {
         Ok(())
     }
 
-    /// Says once that the search takes long.
+    /// Logs once that the search takes long.
     fn notice(&mut self, cause: &str, left: Duration) {
         if !self.noticed && self.begin.elapsed() >= UNNOTICED {
             self.noticed = true;
@@ -98,8 +98,8 @@ impl Pauses {
         }
     }
 
-    /// The next pause: between half and all of the doubled one, as the worker's name and the attempt decide, so that workers that lost the coordinator together
-    /// do not all come back together.
+    /// The next pause: from half to all of the doubled one, by a hash of the worker's name and the attempt,
+    /// so that workers that lost the coordinator together do not return together.
     fn next(&mut self) -> Duration {
         let doubled = FIRST_PAUSE
             .saturating_mul(1 << self.attempt.min(16))

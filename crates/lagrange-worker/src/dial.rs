@@ -1,4 +1,4 @@
-//! Connections to a coordinator, before anything is said on them.
+//! Dialling: raw connections to a coordinator.
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Uri;
 use tower::ServiceExt as _;
 
-/// Bytes both ways.
+/// A byte stream in both directions.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
@@ -22,13 +22,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 /// A connection in the making.
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
 
-/// How an address is connected to.
+/// Connector to addresses.
 pub trait Dial: std::fmt::Debug + Send + Sync {
     /// Connects to `address`.
     fn dial(&self, address: &Address) -> Connecting;
 }
 
-/// Over TCP: to the addresses of a name in turn, those of IPv6 and IPv4 side by side.
+/// Connector over TCP: tries the addresses of a name in turn, IPv6 and IPv4 side by side.
 #[derive(Debug)]
 pub struct Tcp;
 
@@ -45,15 +45,15 @@ impl Dial for Tcp {
     }
 }
 
-/// The address as HTTP has it.
+/// URI of an address.
 pub(crate) fn uri(address: &Address) -> Uri {
     format!("http://{address}/")
         .parse()
         .unwrap_or_else(|_| unreachable!("every host and port make a URI"))
 }
 
-/// The addresses of a name. The system's resolver may hang for longer than anybody waits for it, and
-/// tokio's own threads are waited for at the end of the program; so it gets a thread that nobody waits for.
+/// The addresses of a name. The system's resolver may hang, and the program waits for tokio's own threads at
+/// its end; so the resolver gets a detached thread.
 async fn resolve(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
     let (done, resolved) = oneshot::channel();
     std::thread::Builder::new()

@@ -1,4 +1,4 @@
-//! Why a worker ends without its run being over, one variant for each thing that somebody has to change.
+//! Errors of workers, one variant for each remedy.
 
 use crate::store::StoreError;
 use lagrange_core::network::NetworkError;
@@ -7,16 +7,16 @@ use lagrange_protocol::{Address, CertificateFault};
 use std::time::Duration;
 use tokio_rustls::rustls::AlertDescription;
 
-/// Why a worker ended without the run being over.
+/// Error that ends a worker before its run is over.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The data.
+    /// The data cannot be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
     /// Labels that the task has no output for.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// Nobody answers.
+    /// No coordinator answers.
     #[error(
         "no coordinator at {address} within {} s ({cause}); start `lagrange coordinator` there, or correct --connect",
         limit.as_secs_f64()
@@ -24,7 +24,7 @@ pub enum WorkerError {
     Unreachable {
         /// The address tried.
         address: Address,
-        /// For how long.
+        /// Time limit of the search.
         limit: Duration,
         /// The last attempt's error.
         cause: String,
@@ -43,28 +43,28 @@ pub enum WorkerError {
         /// The coordinator's address.
         address: Address,
     },
-    /// Some other service has the port.
+    /// Another service has the port.
     #[error("what answers at {address} is no Lagrange coordinator ({evidence}): correct --connect")]
     NotACoordinator {
         /// The address tried.
         address: Address,
-        /// What shows it.
+        /// Evidence for that.
         evidence: String,
     },
-    /// This worker does not believe the coordinator's certificate.
+    /// This worker does not trust the coordinator's certificate.
     #[error("the certificate that {address} shows {fault}{}", or_elsewhere(fault))]
     CoordinatorCertificate {
         /// The coordinator's address.
         address: Address,
-        /// What is wrong with it.
+        /// The certificate's fault.
         fault: CertificateFault,
     },
-    /// The coordinator does not believe this worker's certificate.
+    /// The coordinator does not trust this worker's certificate.
     #[error("the coordinator at {address} refused this worker's certificate: {reason}")]
     WorkerCertificate {
         /// The coordinator's address.
         address: Address,
-        /// Why.
+        /// The coordinator's reason.
         reason: CertificateRefusal,
     },
     /// The coordinator refused this worker.
@@ -73,29 +73,29 @@ pub enum WorkerError {
     /// The connection broke.
     #[error("lost the coordinator: {0}")]
     Lost(String),
-    /// The coordinator sent what the contract does not allow.
+    /// The coordinator broke the protocol.
     #[error("the coordinator at {address} broke the protocol: {fault}")]
     Protocol {
         /// Its address.
         address: Address,
-        /// What was wrong.
+        /// The violation.
         fault: String,
     },
     /// The run's network does not fit.
     #[error("the run's network: {0}")]
     Network(#[from] NetworkError),
-    /// The data cannot be cut as the run wants it.
+    /// The run's shards cannot be made.
     #[error("the run's shards: {0}")]
     Store(#[from] StoreError),
 }
 
-/// Why a coordinator refuses a worker's certificate, as far as it tells.
+/// Coordinator's reason for refusing a worker's certificate, as far as it is sent.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateRefusal {
-    /// Signed by somebody else.
+    /// Signed by another authority.
     #[error("it is of another authority: give both sides files of the same `lagrange certs`")]
     OtherAuthority,
-    /// Too old or too new.
+    /// Expired or not yet valid.
     #[error(
         "it has expired, or is not valid yet, by the coordinator's clock: make new ones for both sides with \
          `lagrange certs`, or set the clock"

@@ -1,19 +1,30 @@
-//! Where a worker computes.
+//! Executors: where a worker computes.
 
 use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::oneshot;
 
-/// A piece of computation.
-pub type Task = Box<dyn FnOnce() + Send>;
+/// A computation, to be run once.
+pub type Computation = Box<dyn FnOnce() + Send>;
 
-/// Runs computations one at a time, away from the network.
+/// Executor of computations, one at a time, outside the async runtime.
 pub trait Executor: std::fmt::Debug + Send + Sync {
-    /// Runs `task`; the future is done when the task is.
-    fn run(&self, task: Task) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Runs `computation`; the future resolves when it has returned.
+    fn run(&self, computation: Computation) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// Threads for computation only: the async runtime goes on meanwhile.
+/// Executor on a pool of threads of its own.
+///
+/// ```
+/// use lagrange_worker::{Executor as _, Threads};
+///
+/// let threads = Threads::new(1)?;
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let computed = threads.run(Box::new(move || sender.send(6 * 7).expect("open")));
+/// tokio::runtime::Runtime::new()?.block_on(computed);
+/// assert_eq!(receiver.recv()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Threads(rayon::ThreadPool);
 
@@ -21,7 +32,7 @@ impl Threads {
     /// A pool of `count` threads.
     ///
     /// # Errors
-    /// What the system says if it has no more threads.
+    /// The error of a system that has no more threads.
     pub fn new(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
@@ -32,10 +43,10 @@ impl Threads {
 }
 
 impl Executor for Threads {
-    fn run(&self, task: Task) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn run(&self, computation: Computation) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let (done, ended) = oneshot::channel();
         self.0.spawn(move || {
-            task();
+            computation();
             let _ = done.send(());
         });
         Box::pin(async {

@@ -18,12 +18,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tonic::transport::{Channel, Endpoint};
 
-/// What a peer does that is there and says nothing.
+/// Description of a peer that accepts a connection but sends nothing.
 pub(crate) const SILENT: &str = "it accepted the connection, but did not answer";
 
-/// An open connection to a coordinator, or to what passes for one until it has said something.
+/// An open connection to a coordinator, not yet verified by its first message.
 pub(crate) struct Link {
-    /// Requests go this way.
+    /// Channel for requests.
     pub(crate) channel: Channel,
     address: Address,
     encrypted: bool,
@@ -57,7 +57,7 @@ impl Link {
         })
     }
 
-    /// What is behind an error from before the coordinator said anything that makes sense.
+    /// Explains an error from before the coordinator's first valid message.
     pub(crate) fn explain(&self, error: WorkerError) -> WorkerError {
         let WorkerError::Lost(cause) = error else {
             return error;
@@ -78,7 +78,7 @@ impl Link {
     }
 }
 
-/// TLS on a connection that is there: what it carries is watched again, as alerts come encrypted.
+/// Opens TLS on a connection. The decrypted stream is watched too, since alerts come encrypted.
 async fn encrypted(
     plain: Watched<Box<dyn Connection>>,
     address: &Address,
@@ -96,7 +96,7 @@ async fn encrypted(
     Ok(Box::new(Watched::new(stream, notes.clone())))
 }
 
-/// HTTP/2 on a connection that is there.
+/// Opens HTTP/2 on a connection.
 async fn channel(
     address: &Address,
     connection: Box<dyn Connection>,
@@ -109,7 +109,7 @@ async fn channel(
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     let mut connection = Some(TokioIo::new(connection));
-    // When this one is lost, another attempt is made here and not by the channel.
+    // The search makes further attempts, not the channel.
     let once = tower::service_fn(move |_| {
         let connection = connection.take();
         std::future::ready(connection.ok_or(io::Error::from(io::ErrorKind::NotConnected)))

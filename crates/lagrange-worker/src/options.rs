@@ -1,4 +1,4 @@
-//! How a worker is run.
+//! Options of a worker.
 
 use crate::dial::Dial;
 use crate::executor::Executor;
@@ -10,34 +10,56 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
 
-/// How a worker is run.
+/// Options of a worker.
+///
+/// ```no_run
+/// use lagrange_worker::{DataSource, Security, Tcp, Threads, WorkerOptions, run};
+/// use std::{future::pending, sync::Arc, time::Duration};
+///
+/// # async fn work() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = WorkerOptions {
+///     coordinator: "127.0.0.1:7400".parse()?,
+///     name: "worker-1".into(),
+///     threads: 2,
+///     executor: Arc::new(Threads::new(2)?),
+///     dial: Arc::new(Tcp),
+///     security: Security::default(),
+///     source: DataSource::Files(None),
+///     insist: None,
+///     connect_timeout: Duration::from_secs(60),
+/// };
+/// // Works until the run is over.
+/// run(options, pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Where the coordinator is.
+    /// Address of the coordinator.
     pub coordinator: Address,
     /// Name for the coordinator's log.
     pub name: String,
-    /// Threads to compute on.
+    /// Number of threads that the executor has.
     pub threads: usize,
-    /// Where it computes.
+    /// Executor of computations.
     pub executor: Arc<dyn Executor>,
-    /// How it connects.
+    /// Connector to the coordinator.
     pub dial: Arc<dyn Dial>,
-    /// How it proves that it may join.
+    /// Certificates and token.
     pub security: Security,
-    /// Where the data comes from.
+    /// Source of the data.
     pub source: DataSource,
     /// The network and task to insist on, if any.
     pub insist: Option<(NetworkSpec, Task)>,
-    /// How long to try to reach the coordinator, at first and whenever it was lost.
+    /// Time limit for reaching the coordinator, at first and after every loss.
     pub connect_timeout: Duration,
 }
 
-/// How a worker proves that it may join, and the coordinator that it is the one.
+/// Credentials of a worker, and its check of the coordinator's.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// Certificates; without, nothing is encrypted.
+    /// TLS configuration; `None` for plain text.
     pub tls: Option<Arc<ClientConfig>>,
-    /// The token that the coordinator wants to see.
+    /// Join token, if the coordinator asks for one.
     pub token: Option<Token>,
 }

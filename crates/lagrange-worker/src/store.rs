@@ -1,12 +1,26 @@
-//! The shards a worker holds. The whole set is in memory only while shards are copied out of it.
+//! Shards held by a worker. The whole dataset is in memory only while shards are copied out of it.
 
 use lagrange_data::{BatchOrder, DataError, Dataset, Partition, PartitionError, ShardData, Split};
 use lagrange_protocol::RunSpec;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Where a worker's data comes from.
+/// Source of a worker's data.
+///
+/// ```
+/// use lagrange_data::{Dataset, Images, LabelledSet};
+/// use lagrange_worker::DataSource;
+/// use std::sync::Arc;
+///
+/// let images = Images { height: 1, width: 1, pixels: vec![0, 255] };
+/// let set = LabelledSet { images, labels: vec![0, 1] };
+/// let dataset = Arc::new(Dataset { train: set.clone(), test: set });
+/// let (loaded, hash) = DataSource::from(dataset.clone()).load()?;
+/// assert!(Arc::ptr_eq(&loaded, &dataset) && hash == dataset.sha256());
+/// # Ok::<(), lagrange_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub enum DataSource {
     /// The embedded MNIST, or the IDX files of a directory; loaded again when new shards are needed.
@@ -15,11 +29,17 @@ pub enum DataSource {
     Shared(Arc<Dataset>),
 }
 
+impl From<Arc<Dataset>> for DataSource {
+    fn from(dataset: Arc<Dataset>) -> Self {
+        Self::Shared(dataset)
+    }
+}
+
 impl DataSource {
-    /// The whole set and its hash.
+    /// Loads the whole set and its hash.
     ///
     /// # Errors
-    /// [`DataError`]
+    /// [`DataError`] if files cannot be read or are malformed.
     pub fn load(&self) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
         match self {
             Self::Files(directory) => {
@@ -31,7 +51,7 @@ impl DataSource {
     }
 }
 
-/// Why shards cannot be had.
+/// Error of loading shards.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The set cannot be loaded.
@@ -40,17 +60,32 @@ pub enum StoreError {
     /// The files are no longer those of the handshake.
     #[error("the dataset's files changed during the run; restore them and repeat the run")]
     Changed,
-    /// It cannot be cut as the run wants it.
+    /// The set cannot be partitioned as the run requires.
     #[error(transparent)]
     Partition(#[from] PartitionError),
-    /// Images of another size.
-    #[error("the run is of images {run} pixels wide, but these are {data}")]
-    Side {
-        /// Width that the run says.
-        run: usize,
-        /// Width of the images here.
-        data: usize,
+    /// Another number or size of images than the run's.
+    #[error("the run is of {run}, but these are {data}")]
+    Images {
+        /// Images of the run.
+        run: Counts,
+        /// Images found.
+        data: Counts,
     },
+}
+
+/// Number and size of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    side: usize,
+    train: usize,
+    test: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { side, train, test } = self;
+        write!(f, "{train} + {test} images of {side} x {side} pixels")
+    }
 }
 
 /// One shard of every split, and the order of its training samples.
@@ -59,7 +94,7 @@ pub(crate) struct Shard {
     pub(crate) train: ShardData,
     pub(crate) validation: ShardData,
     pub(crate) test: ShardData,
-    pub(crate) order: Mutex<BatchOrder>,
+    order: Mutex<BatchOrder>,
 }
 
 impl Shard {
@@ -70,9 +105,40 @@ impl Shard {
             Split::Test => &self.test,
         }
     }
+
+    /// Positions of the training samples of `step`.
+    pub(crate) fn positions(&self, step: u64) -> Vec<u32> {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.positions(step).to_vec()
+    }
 }
 
-/// The shards held so far.
+/// Store of the shards held so far.
+///
+/// ```
+/// # use lagrange_core::{network::{Padding, StageSpec}, start::he};
+/// # use lagrange_data::{Dataset, DatasetSummary, Images, LabelledSet, Split};
+/// # use lagrange_protocol::{Config, DatasetFacts, RunSpec};
+/// # use std::sync::Arc;
+/// # let set = |n: u8| LabelledSet {
+/// #     images: Images { height: 8, width: 8, pixels: (0..n).flat_map(|i| [i; 64]).collect() },
+/// #     labels: (0..n).collect(),
+/// # };
+/// # let mut config = Config::default();
+/// # config.network.stages = vec![StageSpec { kernel: 3, channels: 2, padding: Padding::Valid }];
+/// # (config.data.shards, config.schedule.batch) = (2, 4);
+/// // 8 training and 4 test images, in 2 shards.
+/// let dataset = Arc::new(Dataset { train: set(8), test: set(4) });
+/// let spec = RunSpec::new(config, DatasetFacts::of(&DatasetSummary::of(&dataset)?))?;
+/// use lagrange_worker::{DataSource, ShardStore, StoreError};
+///
+/// let (source, hash) = (DataSource::Shared(dataset.clone()), dataset.sha256());
+/// assert!(ShardStore::new(source.clone(), dataset, hash, &spec).is_ok());
+/// let other = Arc::new(Dataset { train: set(9), test: set(4) });
+/// let error = ShardStore::new(source, other, hash, &spec).expect_err("other data");
+/// assert!(matches!(error, StoreError::Images { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ShardStore {
     source: DataSource,
@@ -87,26 +153,37 @@ pub struct ShardStore {
 }
 
 impl ShardStore {
-    /// An empty store for the run of `spec`, with the set already loaded from `source`, whose hash is `sha256`.
+    /// An empty store for the run of `spec`, with the set already loaded from `source`, whose hash is
+    /// `sha256`.
     ///
     /// # Errors
-    /// [`StoreError`] if the set is of other images, or cannot be cut as the run wants it.
+    /// [`StoreError`] if the set is not the run's, or cannot be partitioned as the run requires.
     pub fn new(
         source: DataSource,
         dataset: Arc<Dataset>,
         sha256: [u8; 32],
         spec: &RunSpec,
     ) -> Result<Self, StoreError> {
-        let (run, data) = (spec.side, dataset.side());
+        let facts = spec.dataset();
+        let run = Counts {
+            side: facts.side,
+            train: facts.train,
+            test: facts.test,
+        };
+        let data = Counts {
+            side: dataset.side(),
+            train: dataset.train.labels.len(),
+            test: dataset.test.labels.len(),
+        };
         if run != data {
-            return Err(StoreError::Side { run, data });
+            return Err(StoreError::Images { run, data });
         }
-        let partition = Partition::new(&dataset, spec.shards, spec.validation, spec.train_limit)?;
+        let (partition, per_batch) = (spec.partition(), spec.cut().samples);
         Ok(Self {
             source,
-            seed: spec.seed,
-            per_batch: spec.batch_per_shard,
-            steps_per_epoch: partition.steps_per_epoch(spec.batch_per_shard)?,
+            seed: spec.config().seed,
+            per_batch,
+            steps_per_epoch: partition.steps_per_epoch(per_batch)?,
             partition,
             sha256,
             loaded: Mutex::new(Some(dataset)),
@@ -117,7 +194,7 @@ impl ShardStore {
     /// Makes sure that `shards` are held.
     ///
     /// # Errors
-    /// [`StoreError`] if the set cannot be loaded again, or is another by now.
+    /// [`StoreError`] if the set cannot be loaded again, or has changed.
     pub(crate) fn hold(&self, shards: &[u32]) -> Result<(), StoreError> {
         let missing: Vec<u32> = {
             let held = self.held.read().unwrap_or_else(PoisonError::into_inner);

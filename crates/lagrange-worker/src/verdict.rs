@@ -1,6 +1,5 @@
-//! Whether a failed attempt is worth another one. A coordinator that is not there may come; one that speaks
-//! otherwise, or whose certificates do not fit, will not change by itself, and whoever started this worker
-//! should hear of it at once.
+//! Verdicts on failed attempts: whether another one may succeed. A missing coordinator may still come;
+//! another protocol or a wrong certificate needs the user, and is reported at once.
 
 use crate::error::{CertificateRefusal, WorkerError};
 use lagrange_protocol::certificates::tls_error;
@@ -8,8 +7,8 @@ use lagrange_protocol::{Address, Spoken};
 use std::io;
 use tokio_rustls::rustls::{AlertDescription, Error};
 
-/// What a failed TLS handshake with `address` means, where the peer spoke as `spoken` below TLS.
-/// [`WorkerError::Lost`] is worth another attempt.
+/// Error of a failed TLS handshake with `address`, whose peer spoke `spoken` below TLS. After
+/// [`WorkerError::Lost`] another attempt may succeed.
 pub(crate) fn of_handshake(
     address: &Address,
     error: &io::Error,
@@ -35,7 +34,7 @@ pub(crate) fn of_handshake(
     }
 }
 
-/// What it means that the peer spoke so where plain HTTP/2 was meant.
+/// Error of a peer that spoke `spoken` instead of plain HTTP/2, if it did.
 pub(crate) fn of_plain_text(address: &Address, spoken: Option<Spoken>) -> Option<WorkerError> {
     match spoken? {
         Spoken::Tls => Some(WorkerError::SpeaksTls {
@@ -46,7 +45,7 @@ pub(crate) fn of_plain_text(address: &Address, spoken: Option<Spoken>) -> Option
     }
 }
 
-/// What it means that the peer gave up with an alert of TLS.
+/// Error of a peer that closed the connection with a TLS alert.
 pub(crate) fn of_alert(address: &Address, alert: AlertDescription) -> WorkerError {
     use AlertDescription as Alert;
     let reason = match alert {
@@ -71,7 +70,7 @@ pub(crate) fn of_alert(address: &Address, alert: AlertDescription) -> WorkerErro
     }
 }
 
-/// A peer whose TLS is not that of a coordinator.
+/// Error of a peer whose TLS is not that of a coordinator.
 pub(crate) fn other_tls(address: &Address, fault: &str) -> WorkerError {
     WorkerError::NotACoordinator {
         address: address.clone(),

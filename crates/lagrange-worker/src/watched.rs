@@ -1,6 +1,5 @@
-//! A connection that takes note of what the peer does, for an explanation of why nothing came of it. Errors
-//! of HTTP/2 do not tell: an alert of TLS ends as "broken pipe" there, and a greeting of SSH as a frame too
-//! large.
+//! Connections that record the peer's behaviour, to explain failures. HTTP/2 errors do not: there a TLS alert
+//! ends as "broken pipe", and an SSH greeting as a frame too large.
 
 use lagrange_protocol::certificates::tls_error;
 use lagrange_protocol::{Sniffer, Spoken};
@@ -11,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::{self, AlertDescription};
 
-/// What was noted of a peer.
+/// Record of a peer's behaviour.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes(Arc<Mutex<Noted>>);
 
@@ -32,12 +31,12 @@ impl Notes {
         self.lock().sniffer.spoken()
     }
 
-    /// The alert of TLS with which it gave up the connection.
+    /// The TLS alert with which it closed the connection.
     pub(crate) fn alert(&self) -> Option<AlertDescription> {
         self.lock().alert
     }
 
-    /// Whether it has said nothing.
+    /// Whether it has sent nothing.
     pub(crate) fn is_silent(&self) -> bool {
         self.lock().sniffer.is_empty()
     }
@@ -56,7 +55,7 @@ impl Notes {
     }
 }
 
-/// A connection whose peer is taken note of.
+/// A connection that records its peer's behaviour.
 #[derive(Debug)]
 pub(crate) struct Watched<I> {
     connection: I,
@@ -70,7 +69,7 @@ impl<I> Watched<I> {
 }
 
 impl<I: AsyncRead + Unpin> Watched<I> {
-    /// Who cannot write any more has perhaps been told why, and HTTP/2 does not read on to hear it.
+    /// After a failed write the peer's last bytes may hold the reason, which HTTP/2 does not read.
     fn read_last_words(&mut self, context: &mut Context<'_>) {
         let mut bytes = [0; 512];
         let mut buffer = ReadBuf::new(&mut bytes);

@@ -58,7 +58,7 @@ struct Parts {
     tensors: BTreeMap<String, Vec<f32>>,
 }
 
-const FORMAT: &str = "lagrange checkpoint 1";
+const FORMAT: &str = "lagrange checkpoint 2";
 
 impl Parts {
     fn read(bytes: &[u8]) -> Self {
@@ -175,28 +175,28 @@ mod tests {
         let mut parts = Parts::read(&run.checkpoint(1));
         change(parts.facts.as_object_mut().expect("an object"));
         let snapshot = Snapshot::from_bytes(&parts.sealed())?;
-        Ok(run.resume(&snapshot)?.spec().normalisation)
+        Ok(run.resume(&snapshot)?.spec().dataset().normalisation)
     }
 
     #[test]
     fn a_run_goes_on_with_the_normalisation_it_began_with() {
-        let own = tiny_runs()[0].spec().normalisation;
+        let own = tiny_runs()[0].spec().dataset().normalisation;
         assert_ne!(own, Normalisation::MNIST);
         assert_eq!(changed(|_| {}).expect("sound"), own);
-        // Before a set had its own, all were normalised as MNIST, and no checkpoint said so.
-        let before = changed(|facts| drop(facts.remove("normalisation").expect("a fact")));
-        assert_eq!(before.expect("sound"), Normalisation::MNIST);
     }
 
     #[test]
     fn a_normalisation_that_cannot_be_is_damage() {
-        for deviation in [0.0, -0.5, f32::NAN, f32::INFINITY] {
-            let deviation = deviation.to_bits();
+        for deviation in ["0.0", "-0.5", "nan", "inf"] {
             let error = changed(|facts| {
-                facts["normalisation"]["standard_deviation"] = deviation.into();
+                let text = facts["spec"].as_str().expect("a text");
+                let (before, rest) = text.split_once("standard-deviation = ").expect("a key");
+                let (_, after) = rest.split_once('\n').expect("a line");
+                let text = format!("{before}standard-deviation = {deviation}\n{after}");
+                facts["spec"] = text.into();
             });
             let message = error.expect_err("refused").to_string();
-            assert!(message.contains("its normalisation cannot be"), "{message}");
+            assert!(message.contains("deviation"), "{message}");
         }
     }
 }

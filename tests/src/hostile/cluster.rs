@@ -124,6 +124,7 @@ impl Hostile<'_> {
                 _ => {}
             }
         }
+        self.training.assert_invariants();
         let old = self.open.len().saturating_sub(MOST_OPEN);
         self.open.drain(..old);
         assert!(self.ended || self.training.deadline() >= Duration::ZERO);

@@ -1,9 +1,7 @@
 //! Files that a user names.
 
 use super::runs::tiny_runs;
-use lagrange_cli::args::RunArgs;
-use lagrange_cli::config::Config;
-use lagrange_cli::model::Model;
+use lagrange::{Config, DatasetFacts, Model, RunSpec, SourceError, Sources};
 use lagrange_coordinator::Plan;
 use lagrange_core::finite::all_finite;
 use lagrange_data::{read_images, read_labels};
@@ -38,43 +36,28 @@ pub fn configuration(bytes: &[u8]) {
     std::fs::write(file.path(), bytes).expect("written");
     let text = String::from_utf8_lossy(bytes);
     let set = text.lines().filter(|line| line.contains('=')).take(4);
-    for args in [
-        RunArgs {
-            config: Some(file.path().to_owned()),
-            ..RunArgs::default()
-        },
-        RunArgs {
-            set: set.map(str::to_owned).collect(),
-            ..RunArgs::default()
-        },
-    ] {
-        match Config::resolve(&args) {
-            Ok(config) => plan(&config),
+    let mut set = set.map(str::to_owned);
+    let from_file = Sources::default().file(file.path());
+    let from_lines = set.try_fold(Sources::default(), |sources, line| sources.set(&line));
+    for sources in [from_file, from_lines] {
+        match sources
+            .and_then(|sources: Sources| -> Result<Config, SourceError> { sources.resolve() })
+        {
+            Ok(config) => plan(config),
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
         }
     }
 }
 
-fn plan(config: &Config) {
-    let outline = &tiny_runs()[0].outline;
-    let images = outline.train.len();
-    let Ok(run) = config.plan(outline) else {
+fn plan(config: Config) {
+    let summary = &tiny_runs()[0].summary;
+    let Ok(spec) = RunSpec::new(config, DatasetFacts::of(summary)) else {
         return;
     };
-    let Ok(network) = run.spec.resolve() else {
-        return;
-    };
-    let spec = &run.spec;
-    let cut = lagrange_data::Partition::of_counts(
-        (images, images),
-        spec.shards,
-        spec.validation,
-        spec.train_limit,
-    );
-    if let (true, Ok(cut)) = (network.weights() < MANY_WEIGHTS, cut)
-        && let Ok(plan) = Plan::new(run.clone(), cut)
-    {
-        let job = plan.next_job().expect("the first round").expect("a round");
-        assert!(job.1.shared >= network.weights());
+    let weights = spec.network().weights();
+    if weights < MANY_WEIGHTS {
+        let job = Plan::new(spec).next_job();
+        let job = job.expect("the first round").expect("a round");
+        assert!(job.1.shared >= weights);
     }
 }

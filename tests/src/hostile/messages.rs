@@ -1,9 +1,10 @@
 //! What comes over the wire, before anything is computed.
 
 use super::runs::tiny_runs;
+use lagrange_core::schedule::Round;
 use lagrange_protocol::{
-    Assembler, Expected, FrameError, Framed, Job, JobShape, ReplyHeader, RunSpec, WorkHeader,
-    check_hello, check_ready, v1,
+    Assembler, Expected, FrameError, Framed, Job, ReplyHeader, RunSpec, WorkHeader, check_hello,
+    check_ready, sizes_of, v1,
 };
 use prost::Message;
 
@@ -15,7 +16,7 @@ pub fn message(bytes: &[u8]) {
     if let Some(coordinator) = decoded::<v1::CoordinatorMessage>(bytes) {
         from_coordinator(coordinator);
     }
-    decoded(bytes).into_iter().for_each(spec);
+    spec(&String::from_utf8_lossy(bytes));
     decoded(bytes).into_iter().for_each(work);
     decoded(bytes).into_iter().for_each(reply);
     frames(bytes);
@@ -33,6 +34,7 @@ fn expected() -> Expected {
     Expected {
         dataset_sha256: [7; 32],
         architecture: "12x12x1 - conv3 2".to_owned(),
+        spec_sha256: [8; 32],
     }
 }
 
@@ -49,34 +51,33 @@ fn from_worker(message: v1::WorkerMessage) {
 fn from_coordinator(message: v1::CoordinatorMessage) {
     use v1::coordinator_message::Kind;
     match message.kind {
-        Some(Kind::Welcome(welcome)) => drop(welcome.spec.map(spec)),
+        Some(Kind::Welcome(welcome)) => spec(&welcome.spec),
         Some(Kind::Work(header)) => work(header),
         _ => {}
     }
 }
 
-fn spec(wire: v1::RunSpec) {
-    let Ok(spec) = RunSpec::try_from(wire) else {
+fn spec(text: &str) {
+    let Ok(spec) = RunSpec::from_text(text) else {
         return;
     };
-    assert_eq!(
-        RunSpec::try_from(v1::RunSpec::from(&spec)).as_ref(),
-        Ok(&spec)
-    );
-    let Ok(network) = spec.resolve() else {
-        return;
-    };
+    let again = RunSpec::from_text(&spec.to_text());
+    assert_eq!(again.as_ref(), Ok(&spec));
+    let network = spec.network();
     assert!(!network.describe().is_empty());
+    let round = Round {
+        step: 0,
+        stage: 0,
+        gram: true,
+    };
+    let schedule = spec.schedule(&network);
     for job in [
-        Job::PatchSeeds { stage: 0 },
+        Job::InitialCentroids { stage: 0 },
         Job::Cluster { stage: 0 },
         Job::Moments { stage: 0 },
-        Job::Step {
-            step: 0,
-            gram: true,
-        },
+        Job::Round(round),
     ] {
-        let _ = JobShape::of(job, &spec, &network);
+        let _ = sizes_of(job, &spec, &network, &*schedule);
     }
 }
 
@@ -88,9 +89,10 @@ fn work(wire: v1::Work) {
     assert_eq!(again.as_ref(), Ok(&header));
     for run in tiny_runs() {
         let spec = run.spec();
-        let network = spec.resolve().expect("a tiny network");
-        if let Ok(shape) = JobShape::of(header.job, spec, &network) {
-            let expected = shape.work_floats(header.shards.len().min(spec.shards));
+        let network = spec.network();
+        let schedule = spec.schedule(&network);
+        if let Ok(sizes) = sizes_of(header.job, spec, &network, &*schedule) {
+            let expected = sizes.work_values(header.shards.len().min(spec.shards()));
             begin(header.clone(), expected);
         }
     }

@@ -1,11 +1,12 @@
 //! Runs small enough to be computed thousands of times.
 
 use crate::{Prepared, bars, small_config};
-use lagrange_cli::config::{Config, ScheduleKind};
+use lagrange::Config;
 use lagrange_coordinator::{Command, Event, Rules, Snapshot, Training};
 use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
-use lagrange_core::schedule::classic::{Order, SolverKind};
-use lagrange_data::{Dataset, Outline};
+use lagrange_core::schedule::{BlockOrder, ClassicUpdate, ScheduleKind, SolverKind};
+use lagrange_core::start::StartKind;
+use lagrange_data::{Dataset, DatasetSummary};
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
 use std::sync::{Arc, LazyLock};
@@ -17,7 +18,7 @@ pub struct TinyRun {
     /// The run.
     pub prepared: Prepared,
     /// What a coordinator knows of the data.
-    pub outline: Outline,
+    pub summary: DatasetSummary,
     dataset: Arc<Dataset>,
 }
 
@@ -61,6 +62,7 @@ fn configurations() -> Vec<Config> {
     let classic = |change: &dyn Fn(&mut Config)| {
         changed(&|config| {
             config.schedule.kind = ScheduleKind::Classic;
+            config.schedule.balance = 0.0;
             change(config);
         })
     };
@@ -69,16 +71,16 @@ fn configurations() -> Vec<Config> {
         changed(&|c| {
             c.task = lagrange_data::Task::Digits;
             c.network.activation = Activation::Step;
-            c.start.kind = lagrange_coordinator::StartKind::He;
+            c.start.kind = StartKind::He;
         }),
         changed(&|c| c.schedule.solver = SolverKind::Sampled),
         classic(&|_| {}),
-        classic(&|c| c.classic.order = Order::OutputFirst),
+        classic(&|c| c.classic.order = BlockOrder::OutputFirst),
         classic(&|c| c.schedule.solver = SolverKind::Sampled),
         classic(&|c| c.schedule.solver = SolverKind::PseudoInverse),
         classic(&|c| {
-            c.classic.order = Order::InputFirst;
-            c.classic.update = lagrange_coordinator::ClassicUpdate::Step;
+            c.classic.order = BlockOrder::InputFirst;
+            c.classic.update = ClassicUpdate::Step;
             c.classic.audit_every = 1;
         }),
     ]
@@ -88,7 +90,7 @@ impl TinyRun {
     fn new(config: &Config, dataset: &Arc<Dataset>) -> Self {
         Self {
             prepared: Prepared::new(config, dataset),
-            outline: Outline::of(dataset).expect("contrast"),
+            summary: DatasetSummary::of(dataset).expect("contrast"),
             dataset: Arc::clone(dataset),
         }
     }
@@ -96,7 +98,7 @@ impl TinyRun {
     /// What its workers are told of it.
     #[must_use]
     pub fn spec(&self) -> &RunSpec {
-        &self.prepared.plan.spec
+        &self.prepared.spec
     }
 
     /// The run from its beginning.
@@ -128,14 +130,14 @@ impl TinyRun {
     /// # Errors
     /// Whatever keeps it from taking part.
     pub fn worker_of(&self, spec: RunSpec) -> Result<Compute, Box<dyn std::error::Error>> {
-        let network = spec.resolve()?;
         let source = DataSource::Shared(Arc::clone(&self.dataset));
         let store = ShardStore::new(
             source,
             Arc::clone(&self.dataset),
-            self.outline.sha256,
+            self.summary.sha256,
             &spec,
         )?;
+        let network = spec.network();
         Ok(Compute::new(spec, network, store))
     }
 
@@ -145,7 +147,9 @@ impl TinyRun {
         let mut training = self.begin();
         let mut last = None;
         let mut keep = |command| match command {
-            Command::Checkpoint(snapshot) if snapshot.facts.step == steps => last = Some(snapshot),
+            Command::Checkpoint(snapshot) if snapshot.facts.steps().0 == steps => {
+                last = Some(snapshot);
+            }
             _ => {}
         };
         work_honestly(&mut training, &self.worker(), u32::MAX, &mut keep);
@@ -227,7 +231,7 @@ pub(super) fn answer(compute: &Compute, command: &Command) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lagrange_coordinator::Report;
+    use lagrange_coordinator::RunEvent;
 
     /// The first point that a run can go back to has no Gram matrices, and later steps do not bring them by themselves.
     #[test]
@@ -255,7 +259,7 @@ mod tests {
                     let event = Event::Replied { worker, reply };
                     commands.extend(training.handle(Duration::ZERO, event));
                 }
-                Command::Report(Report::Rollback { step, to, .. }) => back = Some((step, to)),
+                Command::Report(RunEvent::Rollback { step, to, .. }) => back = Some((step, to)),
                 Command::End(result) => drop(result.expect("it ends well")),
                 _ => {}
             }

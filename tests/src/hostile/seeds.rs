@@ -4,8 +4,8 @@ use super::runs::tiny_runs;
 use super::{altered_checkpoint, checkpoint, cluster, configuration, idx, message};
 use super::{model, run_spec, work};
 use crate::{RUN, SIDE, bars, write_idx};
-use lagrange_cli::config::PRESETS;
-use lagrange_cli::model::Model;
+use lagrange::{Model, presets};
+use lagrange_core::schedule::Round;
 use lagrange_core::start::he;
 use lagrange_core::tree::Node;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
@@ -63,13 +63,13 @@ fn extended_labels(labels: &[u8]) -> Vec<u8> {
 fn models() -> Vec<Vec<u8>> {
     let models = tiny_runs()[..2].iter().map(|run| {
         let spec = run.spec();
-        let network = spec.resolve().expect("a tiny network");
+        let network = spec.network();
         let model = Model {
-            task: spec.task,
-            spec: spec.network.clone(),
+            task: spec.config().task,
+            spec: spec.config().network.clone(),
             weights: he(&network, 1),
             network,
-            normalisation: spec.normalisation,
+            normalisation: spec.dataset().normalisation,
         };
         model.to_bytes().expect("written")
     });
@@ -77,7 +77,7 @@ fn models() -> Vec<Vec<u8>> {
 }
 
 fn configurations() -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = PRESETS.map(|(_, text)| text.into()).to_vec();
+    let mut all: Vec<Vec<u8>> = presets().map(|preset| preset.text.into()).collect();
     all.push(b"schedule.epochs=0.5\nseed=3\nnetwork.activation=step".to_vec());
     all
 }
@@ -89,9 +89,7 @@ fn checkpoints() -> Vec<Vec<u8>> {
 
 fn run_specs() -> Vec<Vec<u8>> {
     let specs = tiny_runs().iter();
-    specs
-        .map(|run| v1::RunSpec::from(run.spec()).encode_to_vec())
-        .collect()
+    specs.map(|run| run.spec().to_text().into_bytes()).collect()
 }
 
 /// Enough bytes for something to happen.
@@ -107,15 +105,15 @@ fn noise() -> Vec<Vec<u8>> {
 fn messages() -> Vec<Vec<u8>> {
     use v1::coordinator_message::Kind as FromCoordinator;
     use v1::worker_message::Kind as FromWorker;
-    let spec = || Some(tiny_runs()[3].spec().into());
     let work = WorkHeader {
         run: RUN.to_owned(),
         round: 1,
         attempt: 2,
-        job: Job::Step {
+        job: Job::Round(Round {
             step: 5,
+            stage: 0,
             gram: true,
-        },
+        }),
         shards: vec![0, 2],
         payload_floats: 300,
         replay: false,
@@ -136,23 +134,24 @@ fn messages() -> Vec<Vec<u8>> {
         offset,
         ..v1::Chunk::default()
     };
-    let architecture = format!("{SIDE}x{SIDE}x1 - conv3 2");
     let hello = v1::Hello {
         protocol_version: PROTOCOL_VERSION,
         threads: 2,
         dataset_sha256: vec![7; 32],
-        architecture: architecture.clone(),
+        architecture: format!("{SIDE}x{SIDE}x1 - conv3 2"),
         ..v1::Hello::default()
     };
     let welcome = v1::Welcome {
         run: RUN.to_owned(),
         worker_id: 1,
-        spec: spec(),
+        spec: tiny_runs()[3].spec().to_text(),
         lease_ms: 100,
     };
     let mut all: Vec<Vec<u8>> = [
         FromWorker::Hello(hello),
-        FromWorker::Ready(v1::Ready { architecture }),
+        FromWorker::Ready(v1::Ready {
+            spec_sha256: vec![8; 32],
+        }),
         FromWorker::Reply(reply.into()),
         FromWorker::Chunk(chunk(0)),
         FromWorker::Leaving(v1::Leaving {}),
@@ -167,11 +166,9 @@ fn messages() -> Vec<Vec<u8>> {
         all.push(v1::CoordinatorMessage { kind: Some(kind) }.encode_to_vec());
     }
     let chunks = [chunk(0), chunk(8)];
-    all.push(
-        chunks
-            .iter()
-            .flat_map(prost::Message::encode_length_delimited_to_vec)
-            .collect(),
-    );
+    let chunks = chunks
+        .iter()
+        .map(prost::Message::encode_length_delimited_to_vec);
+    all.push(chunks.flatten().collect());
     all
 }

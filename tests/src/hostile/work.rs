@@ -4,11 +4,10 @@ use super::runs::{tiny_runs, work_honestly};
 use super::{byte, number, place, value};
 use crate::RUN;
 use arbitrary::Unstructured;
-use lagrange_core::schedule::classic::SweepRound;
+use lagrange_core::schedule::Round;
 use lagrange_data::Split;
-use lagrange_protocol::{Job, RunSpec, Work, WorkHeader, v1};
+use lagrange_protocol::{Job, RunSpec, Work, WorkHeader};
 use lagrange_worker::Compute;
-use prost::Message as _;
 
 /// Work of any kind for a worker in the middle of a tiny run: it is done, or refused with a reason.
 pub fn work(bytes: &[u8]) {
@@ -17,7 +16,7 @@ pub fn work(bytes: &[u8]) {
     let run = &runs[place(&mut bytes, runs.len())];
     let worker = run.worker();
     let rounds = byte(&mut bytes) % 12;
-    let shards = run.spec().shards;
+    let shards = run.spec().shards();
     work_honestly(&mut run.begin(), &worker, rounds.into(), &mut drop);
     while !bytes.is_empty() {
         ask(&worker, any_job(&mut bytes), shards, &mut bytes);
@@ -29,14 +28,11 @@ const MANY: usize = 20_000;
 
 /// A run as a coordinator describes it, and then work of every kind for it.
 pub fn run_spec(bytes: &[u8]) {
-    let Ok(wire) = v1::RunSpec::decode(bytes) else {
+    let Ok(spec) = RunSpec::from_text(&String::from_utf8_lossy(bytes)) else {
         return;
     };
-    let Ok(spec) = RunSpec::try_from(wire) else {
-        return;
-    };
-    let small = spec.start_patches < 200 && spec.step.gram_rows < 200;
-    let shards = spec.shards;
+    let (config, shards) = (spec.config(), spec.shards());
+    let small = config.start.patches < 200 * shards && config.schedule.gram_rows < 200 * shards;
     let Ok(worker) = tiny_runs()[0].worker_of(spec) else {
         return;
     };
@@ -44,24 +40,20 @@ pub fn run_spec(bytes: &[u8]) {
         return;
     }
     let mut bytes = Unstructured::new(bytes);
-    let sweep = |stage| {
-        Job::Sweep(SweepRound {
+    let round = |stage| {
+        Job::Round(Round {
             step: 0,
             stage,
-            audit: true,
+            gram: true,
         })
     };
     for job in [
-        Job::PatchSeeds { stage: 0 },
+        Job::InitialCentroids { stage: 0 },
         Job::Moments { stage: 0 },
-        Job::Step {
-            step: 0,
-            gram: true,
-        },
-        sweep(0),
-        sweep(1),
+        round(0),
+        round(1),
     ] {
-        if worker.shape(job).is_ok_and(|s| s.reply_floats(1, 1) < MANY) {
+        if worker.sizes(job).is_ok_and(|s| s.reply_values(1, 1) < MANY) {
             ask(&worker, job, shards, &mut bytes);
         }
     }
@@ -77,7 +69,7 @@ fn any_job(bytes: &mut Unstructured<'_>) -> Job {
         _ => number(bytes),
     };
     match byte(bytes) % 6 {
-        0 => Job::PatchSeeds {
+        0 => Job::InitialCentroids {
             stage: stage(bytes),
         },
         1 => Job::Cluster {
@@ -86,14 +78,10 @@ fn any_job(bytes: &mut Unstructured<'_>) -> Job {
         2 => Job::Moments {
             stage: stage(bytes),
         },
-        3 => Job::Step {
-            step: step(bytes),
-            gram: byte(bytes).is_multiple_of(2),
-        },
-        4 => Job::Sweep(SweepRound {
+        3 | 4 => Job::Round(Round {
             step: step(bytes),
             stage: stage(bytes),
-            audit: byte(bytes).is_multiple_of(2),
+            gram: byte(bytes).is_multiple_of(2),
         }),
         _ => Job::Evaluate {
             split: [Split::Train, Split::Validation, Split::Test][place(bytes, 3)],
@@ -104,8 +92,8 @@ fn any_job(bytes: &mut Unstructured<'_>) -> Job {
 /// Asks for `job`; whatever is answered has the sizes that the contract gives it.
 fn ask(worker: &Compute, job: Job, shards: usize, bytes: &mut Unstructured<'_>) {
     let shards = any_shards(shards, bytes);
-    let shape = worker.shape(job);
-    let right = shape.map_or(3, |shape| shape.work_floats(shards.len().min(64)));
+    let sizes = worker.sizes(job);
+    let right = sizes.map_or(3, |sizes| sizes.work_values(shards.len().min(64)));
     let length = match byte(bytes) % 8 {
         0 => usize::from(byte(bytes)),
         _ => right,
@@ -128,11 +116,11 @@ fn ask(worker: &Compute, job: Job, shards: usize, bytes: &mut Unstructured<'_>) 
         replay: byte(bytes).is_multiple_of(8),
     };
     if let Ok(answer) = worker.answer(&Work { header, payload }) {
-        let shape = worker.shape(job).expect("it was answered");
+        let sizes = worker.sizes(job).expect("it was answered");
         let (nodes, shards) = (answer.header.nodes.len(), answer.header.shards.len());
-        assert_eq!(answer.payload.floats(), shape.reply_floats(nodes, shards));
+        assert_eq!(answer.payload.floats(), sizes.reply_values(nodes, shards));
         let scalars = answer.header.nodes.iter().map(|node| node.scalars.len());
-        assert!(scalars.into_iter().all(|count| count == shape.scalars));
+        assert!(scalars.into_iter().all(|count| count == sizes.scalars));
     }
 }
 

@@ -2,13 +2,15 @@
 
 use super::faults::{Fault, Incident, Kind, schedule};
 use crate::Prepared;
-use lagrange_cli::config::Config;
+use lagrange::Config;
 use lagrange_coordinator::{
-    CheckpointStore, Observed, Outcome, Report, Rules, Security, ServeOptions, Training, serve,
+    CheckpointStore, Observed, Outcome, Rules, RunEvent, Security, ServeOptions, Training, serve,
 };
 use lagrange_data::Dataset;
 use lagrange_protocol::{Address, Host};
-use lagrange_worker::{Connecting, Connection, DataSource, Dial, Executor, Task, WorkerOptions};
+use lagrange_worker::{
+    Computation, Connecting, Connection, DataSource, Dial, Executor, WorkerOptions,
+};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -172,8 +174,8 @@ fn healthy_network<'a>(seed: u64) -> Sim<'a> {
 
 /// How often the reports say that there were fewer workers than before.
 fn lost(reports: &[Observed]) -> usize {
-    let present = reports.iter().filter_map(|observed| match observed.report {
-        Report::Membership { workers, .. } => Some(workers),
+    let present = reports.iter().filter_map(|observed| match observed.event {
+        RunEvent::Membership { workers, .. } => Some(workers),
         _ => None,
     });
     let present: Vec<_> = present.collect();
@@ -364,11 +366,11 @@ impl WorkerHost {
 struct Processor(Arc<AtomicU32>);
 
 impl Executor for Processor {
-    fn run(&self, task: Task) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn run(&self, computation: Computation) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let took = COMPUTING * self.0.load(Ordering::Relaxed);
         Box::pin(async move {
             tokio::time::sleep(took).await;
-            task();
+            computation();
         })
     }
 }

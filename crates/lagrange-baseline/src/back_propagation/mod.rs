@@ -18,24 +18,11 @@ use candle_core::{CpuStorage, Layout, Var, bail};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, SGD};
 use conv_net::ConvNet;
 use lagrange_core::forward::Forward;
-use lagrange_core::network::{Activation, Network, NetworkSpec, Padding, StageSpec};
+use lagrange_core::network::{Activation, Network};
 use lagrange_core::start;
 use lagrange_core::weights::Weights;
 use lagrange_data::{BatchOrder, Task};
 use std::time::Instant;
-
-/// The two-layer network of the first report: one hidden stage of 16 kernels of 5x5, and the last stage.
-#[must_use]
-pub fn vanilla_network() -> NetworkSpec {
-    NetworkSpec {
-        stages: vec![StageSpec {
-            kernel: 5,
-            channels: 16,
-            padding: Padding::Valid,
-        }],
-        activation: Activation::Relu,
-    }
-}
 
 /// What back-propagation has reached.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,15 +3,15 @@
 use super::KernelTime;
 use crate::statistics::median;
 use anyhow::{Context as _, Result};
+use lagrange::RunSpec;
 use lagrange_core::blas;
 use lagrange_core::convolution::{Convolution, CrossMoment};
-use lagrange_core::equations::{EquationLayout, matrix};
+use lagrange_core::equations::matrix;
 use lagrange_core::network::{Network, Stage};
 use lagrange_core::pooling::{PoolPenalty, Pooling};
-use lagrange_core::schedule::streaming::{LocalStep, StepInput, StepOutput};
+use lagrange_core::schedule::{Round, ShardInput, ShardOutput};
 use lagrange_core::solver::GramSolver;
 use lagrange_core::start::he;
-use lagrange_protocol::RunSpec;
 use ndarray::Array2;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl Rows {
 
 /// Measures every part of a step of `spec`; `gemm` is one thread's yardstick in GFLOP/s.
 pub(super) fn measure(spec: &RunSpec, gemm: f64) -> Result<Vec<KernelTime>> {
-    let network = spec.resolve()?;
+    let network = spec.network();
     let mut rows = Rows {
         gemm,
         rows: Vec::new(),
@@ -151,10 +151,11 @@ fn convolution(rows: &mut Rows, index: usize, stage: &Stage) {
 
 fn hidden_outputs(rows: &mut Rows, network: &Network, index: usize, spec: &RunSpec) {
     let (number, stage) = (index + 1, &network.stages()[index]);
-    let pooling = Pooling::new(network.activation(), spec.step.staircase);
+    let params = &spec.config().schedule;
+    let pooling = Pooling::new(network.activation(), params.staircase);
     let penalty = PoolPenalty {
-        gamma: spec.step.gamma,
-        beta: spec.step.beta,
+        gamma: params.gamma,
+        beta: params.beta,
     };
     let m = values(IMAGES * stage.conv.len());
     let mut a = values(IMAGES * stage.output.len());
@@ -169,7 +170,7 @@ fn hidden_outputs(rows: &mut Rows, network: &Network, index: usize, spec: &RunSp
 
 fn equations(rows: &mut Rows, index: usize, stage: &Stage, spec: &RunSpec) -> Result<()> {
     let (number, d) = (index + 1, stage.unknowns());
-    let count = spec.shards * spec.step.gram_rows;
+    let count = spec.config().schedule.gram_rows;
     let toeplitz = Array2::from_shape_vec((count, d), values(count * d))?;
     let mut gram = Array2::zeros((d, d));
     let flops = Some((count * d * d) as f64);
@@ -205,36 +206,42 @@ fn equations(rows: &mut Rows, index: usize, stage: &Stage, spec: &RunSpec) -> Re
 }
 
 fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
-    let images = spec.batch_per_shard;
-    let layout = EquationLayout::new(network, gram);
-    let weights = he(network, 0);
+    let schedule = spec.schedule(network);
+    let round = Round {
+        step: 0,
+        stage: 0,
+        gram,
+    };
+    let Some(sizes) = schedule.sizes(round) else {
+        return;
+    };
+    let images = spec.cut().samples;
     let inputs = values(images * network.input().len());
-    let targets: Vec<f32> = values(images * network.outputs())
-        .iter()
-        .map(|value| value.signum())
-        .collect();
-    let multipliers = vec![0.0; targets.len()];
-    let mut sums = vec![0.0; layout.len()];
-    let mut residuals = vec![0.0; targets.len()];
-    let mut step = LocalStep::new(network, spec.step);
-    step.load(&weights);
-    let input = StepInput {
+    let targets = values(images * network.outputs());
+    let targets: Vec<f32> = targets.iter().map(|value| value.signum()).collect();
+    let (multipliers, shared) = (vec![0.0; sizes.rows_in], [1.0]);
+    let positions: Vec<u32> = (0..images as u32).collect();
+    let (mut sums, mut residuals) = (vec![0.0; sizes.sums], vec![0.0; sizes.rows_out]);
+    let mut worker = schedule.worker();
+    worker.forward().load(&he(network, 0));
+    let input = ShardInput {
         images: &inputs,
         targets: &targets,
         multipliers: &multipliers,
-        penalty_factor: 1.0,
-        key: (0, 0, 0),
+        positions: &positions,
+        shared: &shared,
+        key: (0, 0),
     };
     let name = match gram {
         false => "a shard's step",
         true => "a shard's step with Gram refresh",
     };
     rows.add(name.to_owned(), images, Some(step_flops(network)), || {
-        let output = StepOutput {
+        let output = ShardOutput {
             sums: &mut sums,
-            residuals: &mut residuals,
+            rows: &mut residuals,
         };
-        std::hint::black_box(step.run(&layout, &input, output));
+        std::hint::black_box(worker.run(round, &input, None, output));
     });
 }
 

@@ -3,14 +3,23 @@
 mod kernels;
 mod scaling;
 
-use crate::args::BenchArgs;
-use crate::config::{Config, ScheduleKind};
+use crate::args::RunArgs;
 use crate::output;
 use anyhow::{Result, bail};
+use clap::Args;
+use lagrange::{DatasetFacts, DatasetSummary, RunSpec};
 use lagrange_core::blas;
-use lagrange_data::Outline;
+use lagrange_core::schedule::ScheduleKind;
 use serde::Serialize;
 use std::fmt::Write as _;
+
+/// `lagrange bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure: network, batch and schedule; --run-dir and --quiet are of no effect.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,20 +92,19 @@ pub struct Scaling {
 /// # Errors
 /// If the configuration is wrong. Runs that fail are part of what is measured.
 pub async fn run(args: &BenchArgs) -> Result<Measured> {
-    let config = Config::resolve(&args.run)?;
+    let config = args.run.configuration()?;
     if config.schedule.kind != ScheduleKind::Streaming {
         bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
     }
-    let dataset = Outline::load(args.run.data_dir.as_deref())?;
-    config.check(&dataset)?;
-    let plan = config.plan(&dataset)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let dataset = DatasetSummary::load(args.run.data_dir.as_deref())?;
+    let spec = RunSpec::new(config, DatasetFacts::of(&dataset))?;
+    let cores = lagrange::machine::cores();
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];
-    let kernels = kernels::measure(&plan.spec, gemm_gflops[0])?;
-    let (scaling, failed) = scaling::measure(&config, args, cores).await?;
+    let kernels = kernels::measure(&spec, gemm_gflops[0])?;
+    let (scaling, failed) = scaling::measure(spec.config(), args, cores).await?;
     Ok(Measured {
         cores,
-        blas: blas::kernels(),
+        blas: blas::core_name(),
         gemm_gflops,
         kernels,
         scaling,

@@ -1,11 +1,11 @@
 //! Short runs with 1, 2, .. worker processes.
 
+use super::BenchArgs;
 use super::{FailedRun, Scaling};
-use crate::args::BenchArgs;
 use crate::child::{self, RunOutcome};
-use crate::config::Config;
 use crate::statistics::median;
 use anyhow::{Context as _, Result, bail};
+use lagrange::Config;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub(super) async fn measure(
     let images = STEPS as usize * config.schedule.batch;
     short.train_limit = Some(config.train_limit.map_or(images, |limit| limit.min(images)));
     short.schedule.epochs = 1.0;
-    std::fs::write(folder.path().join(CONFIG), short.to_toml()?)?;
+    std::fs::write(folder.path().join(CONFIG), short.to_toml())?;
     let counts = std::iter::successors(Some(1), |&count| {
         (count < cores).then_some((2 * count).min(cores))
     });

@@ -1,14 +1,15 @@
 //! One run of a row: the command that a user would type, its check, and how it ended.
 
+use super::CompareArgs;
 use super::rows::{Row, System};
-use crate::args::CompareArgs;
 use crate::baseline;
 use crate::child::{self, RunOutcome};
-use crate::config::Config;
 use crate::tally::Cell;
+use crate::train::check_run;
 use anyhow::{Context as _, Result, bail};
+use lagrange::machine::cores;
+use lagrange::{Config, Dataset, DatasetSummary};
 use lagrange_baseline::Problem;
-use lagrange_data::{Dataset, Outline};
 use std::ffi::OsString;
 
 /// What all runs of a comparison have in common.
@@ -25,12 +26,12 @@ impl Cells<'_> {
     /// # Errors
     /// What the first row that cannot be run would say.
     pub(super) async fn check(&self, rows: &[Row], dataset: &Dataset) -> Result<()> {
-        let outline = Outline::of(dataset)?;
+        let summary = DatasetSummary::of(dataset)?;
         let problem = Problem::new(dataset, self.args.task, self.limit, 0)?;
         for row in rows {
             let config = self.configuration(*row).await?;
             match row.system {
-                System::Train(..) => config.check(&outline),
+                System::Train(..) => check_run(config, &summary),
                 System::Baseline(kind) => baseline::check(kind, &config, &problem),
             }
             .with_context(|| format!("row {row}"))?;
@@ -93,8 +94,7 @@ impl Cells<'_> {
                 command.args(["baseline", &kind.to_string()]);
                 // One thread per core as the trainer has; the library behind back-propagation looks this up
                 // at every product.
-                let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                command.env("RAYON_NUM_THREADS", cores.to_string());
+                command.env("RAYON_NUM_THREADS", cores().to_string());
             }
         }
         command

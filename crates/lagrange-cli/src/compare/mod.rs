@@ -10,16 +10,49 @@ mod table;
 pub use rows::{ROWS, Row, named};
 pub use table::Table;
 
-use crate::args::CompareArgs;
-use crate::folder::{lock, make_folder};
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
+use crate::seeds::Seeds;
 use crate::statistics::commonest_share;
 use crate::tally::told;
 use anyhow::Result;
 use cell::Cells;
-use lagrange_data::Dataset;
+use clap::Args;
+use lagrange::{Dataset, Task, lock, make_folder};
+use std::path::PathBuf;
 use table::RowResult;
+
+/// `lagrange compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// What the networks are asked: odd-even or digits.
+    #[arg(long, default_value_t)]
+    pub task: Task,
+    /// Seeds, for example 0..5 or 0,3,7.
+    #[arg(long, default_value = "0..5")]
+    pub seeds: Seeds,
+    /// Use only the first so many training images.
+    #[arg(long, value_name = "N")]
+    pub train_limit: Option<usize>,
+    /// One seed and 10,000 images: minutes instead of hours.
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these rows, for example streaming,adam.
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', value_parser = named)]
+    pub only: Vec<Row>,
+    /// Folder for the table and for each run.
+    #[arg(long, value_name = "DIR", default_value = "runs/compare")]
+    pub out: PathBuf,
+    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// End stdout with the table as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub quiet: bool,
+}
 
 /// Training images of `--quick`.
 const QUICK_IMAGES: usize = 10_000;
@@ -41,13 +74,10 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
         ),
         false => (args.train_limit, args.seeds.as_slice()),
     };
-    let rows = match args.only.as_slice() {
-        [] => &ROWS[..],
-        only => only,
-    };
+    let rows = rows(args);
     let dataset = Dataset::load(args.data_dir.as_deref())?;
     let cells = Cells { args, limit };
-    cells.check(rows, &dataset).await?;
+    cells.check(&rows, &dataset).await?;
     let classes = dataset.test.labels.iter();
     let commonest = commonest_share(classes.map(|&label| args.task.class_of(label)));
     let images = dataset.train.labels.len();
@@ -56,7 +86,7 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
     let _lock = lock(&args.out)?;
     let images = limit.map_or(images, |limit| limit.min(images));
     let mut table = Table::new(args.task, images, seeds);
-    for &row in rows {
+    for &row in &rows {
         let mut row_cells = Vec::new();
         for &seed in seeds {
             let cell = cells.run(row, seed).await;
@@ -73,6 +103,22 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
         }
     }
     Ok(table)
+}
+
+/// The rows asked for, or all that this build has.
+fn rows(args: &CompareArgs) -> Vec<Row> {
+    if !args.only.is_empty() {
+        return args.only.clone();
+    }
+    let (rows, missing): (Vec<Row>, Vec<Row>) = ROWS.iter().partition(|row| row.is_built());
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|row| row.name).collect();
+        tell(format_args!(
+            "without {}: this build has no back-propagation (cargo build --release --features back-propagation)",
+            names.join(" and ")
+        ));
+    }
+    rows
 }
 
 /// Prints the table, or one line of JSON, and sees to it that the folder holds it.

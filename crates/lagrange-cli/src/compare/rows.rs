@@ -1,6 +1,6 @@
 //! The systems compared, each with the command that runs it.
 
-use crate::args::BaselineKind;
+use crate::baseline::BaselineKind;
 use std::fmt;
 
 /// A row of the comparison.
@@ -93,6 +93,16 @@ const fn row(name: &'static str, what: &'static str, system: System) -> Row {
 
 const fn train(preset: &'static str) -> System {
     System::Train(Some(preset), &[])
+}
+
+impl Row {
+    /// Whether this build can run it.
+    pub(super) fn is_built(&self) -> bool {
+        match self.system {
+            System::Train(..) => true,
+            System::Baseline(kind) => kind.is_built(),
+        }
+    }
 }
 
 impl fmt::Display for Row {

@@ -2,11 +2,10 @@
 
 use super::Row;
 use crate::child::RunOutcome;
-use crate::folder::write_file;
 use crate::statistics::{Statistics, percent};
 use crate::tally::{Cell, FailedRun, Tally, part_of};
 use anyhow::Result;
-use lagrange_data::Task;
+use lagrange::{Task, write_file};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -168,7 +167,10 @@ impl Table {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         write_file(&folder.join("compare.json"), &json)?;
-        write_file(&folder.join("compare.md"), self.to_markdown().as_bytes())
+        Ok(write_file(
+            &folder.join("compare.md"),
+            self.to_markdown().as_bytes(),
+        )?)
     }
 }
 

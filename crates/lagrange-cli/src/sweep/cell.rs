@@ -1,9 +1,8 @@
 //! One run of a sweep: its folder tells whether it is still to be done.
 
 use crate::child::{self, Figures, RunOutcome};
-use crate::config::Config;
-use crate::folder::write_file;
 use anyhow::{Context as _, Result, bail};
+use lagrange::{Config, write_file};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -48,7 +47,7 @@ impl Run {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => bail!("{}: cannot be read: {error}", path.display()),
         };
-        let ours = self.config.to_toml()?;
+        let ours = self.config.to_toml();
         if theirs != ours.as_bytes() {
             if is_torn(&theirs, &ours) {
                 return Ok(None);
@@ -93,7 +92,7 @@ impl Run {
         }
         std::fs::create_dir_all(&self.folder).with_context(failed)?;
         let config = self.folder.join(ASKED);
-        write_file(&config, self.config.to_toml()?.as_bytes())?;
+        write_file(&config, self.config.to_toml().as_bytes())?;
         let mut command = child::command()?;
         command
             .args(["train", "--json", "--quiet", "--config"])
@@ -117,7 +116,10 @@ impl Run {
             figures,
             diverged,
         };
-        write_file(&self.folder.join(DONE), &serde_json::to_vec(&kept)?)
+        Ok(write_file(
+            &self.folder.join(DONE),
+            &serde_json::to_vec(&kept)?,
+        )?)
     }
 }
 
@@ -162,7 +164,7 @@ mod tests {
     fn a_result_is_believed_and_a_failure_of_any_release_is_not() {
         let (_folder, run) = run();
         assert_eq!(run.done().expect("empty"), None);
-        write(&run, ASKED, run.config.to_toml().expect("TOML").as_bytes());
+        write(&run, ASKED, run.config.to_toml().as_bytes());
         let kept = |cell: &str| {
             write(&run, DONE, cell.as_bytes());
             run.done().expect("the same configuration")
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_again() {
         let (_folder, run) = run();
-        write(&run, ASKED, run.config.to_toml().expect("TOML").as_bytes());
+        write(&run, ASKED, run.config.to_toml().as_bytes());
         let diverged = RunOutcome::Diverged("training diverged".to_owned());
         let finished = RunOutcome::Finished(Figures {
             test_accuracy: Some(0.5),
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn a_torn_configuration_is_written_again_and_another_one_respected() {
         let (_folder, run) = run();
-        let text = run.config.to_toml().expect("TOML");
+        let text = run.config.to_toml();
         write(
             &run,
             DONE,

@@ -7,20 +7,49 @@ mod grid;
 mod prepare;
 mod summary;
 
-pub use grid::{Grid, GridError, Setting, settings};
+pub use grid::Grid;
 pub use summary::Summary;
 
-use crate::args::SweepArgs;
-use crate::folder::{lock, make_folder, write_file};
+use crate::args::RunArgs;
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
+use crate::seeds::Seeds;
 use crate::tally::{Cell, told};
 use anyhow::Result;
 use cell::Run;
+use clap::Args;
+use lagrange::{lock, make_folder, write_file};
 use prepare::{Planned, flags, prepare};
 use std::ffi::OsString;
-use std::path::Path;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use summary::SettingResult;
+
+/// `lagrange sweep`
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The runs; needs --validation.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// A key and the values it takes; several grids are crossed.
+    #[arg(long, value_name = "KEY=V1,V2")]
+    pub grid: Vec<Grid>,
+    /// Seeds, for example 0..5 or 0,3,7.
+    #[arg(long, default_value = "0..3")]
+    pub seeds: Seeds,
+    /// Folder for the runs and the summary.
+    #[arg(long, value_name = "DIR", default_value = "runs/sweep")]
+    pub out: PathBuf,
+    /// Also report the test accuracy of the setting that was selected.
+    #[arg(long)]
+    pub report_test: bool,
+    /// Worker processes of each run [default: one per core].
+    #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+    /// Threads of each worker [default: cores / workers, at least 1].
+    #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+}
 
 /// Runs the command; `interrupt` resolves when the user asks to stop.
 ///
@@ -80,8 +109,6 @@ pub fn print(summary: &Summary, out: &Path, json: bool) -> Result<()> {
         true => output::print_json(summary)?,
         false => output::print(&summary.to_text())?,
     }
-    write_file(
-        &out.join("summary.json"),
-        &serde_json::to_vec_pretty(summary)?,
-    )
+    let text = serde_json::to_vec_pretty(summary)?;
+    Ok(write_file(&out.join("summary.json"), &text)?)
 }

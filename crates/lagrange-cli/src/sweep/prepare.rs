@@ -1,14 +1,14 @@
 //! Everything that a sweep is asked for, checked before its first run.
 
+use super::SweepArgs;
 use super::cell::Run;
 use super::grid::{Grid, Setting, settings};
-use crate::args::{RunArgs, SweepArgs};
-use crate::config::Config;
+use crate::args::RunArgs;
 use crate::statistics::commonest_share;
-use crate::train::check_workers;
+use crate::train::{check_run, check_workers};
 use anyhow::{Result, bail};
+use lagrange::{Config, DatasetSummary};
 use lagrange_coordinator::hexadecimal;
-use lagrange_data::Outline;
 use std::ffi::OsString;
 
 /// A setting and its runs, one a seed.
@@ -37,7 +37,7 @@ pub(super) fn prepare(args: &SweepArgs) -> Result<Vec<Planned>> {
     }
     args.workers.map_or(Ok(()), |n| check_workers(n.into()))?;
     let settings = settings(&args.grid)?;
-    let dataset = Outline::load(args.run.data_dir.as_deref())?;
+    let dataset = DatasetSummary::load(args.run.data_dir.as_deref())?;
     let seed = args.seeds.as_slice()[0];
     let without_grid = configuration(&args.run, &[], seed).and_then(|c| check(&c, &dataset));
     let mut planned: Vec<Planned> = Vec::with_capacity(settings.len());
@@ -64,7 +64,7 @@ pub(super) fn prepare(args: &SweepArgs) -> Result<Vec<Planned>> {
     Ok(planned)
 }
 
-fn plan(args: &SweepArgs, setting: Setting, dataset: &Outline) -> Result<Planned> {
+fn plan(args: &SweepArgs, setting: Setting, dataset: &DatasetSummary) -> Result<Planned> {
     let folder = args.out.join(&setting.name);
     let runs = args.seeds.as_slice().iter().map(|&seed| {
         Ok(Run {
@@ -90,16 +90,16 @@ fn configuration(run: &RunArgs, overrides: &[String], seed: u64) -> Result<Confi
     let mut run = run.clone();
     run.set.extend(overrides.iter().cloned());
     run.seed = Some(seed);
-    Ok(Config::resolve(&run)?)
+    run.configuration()
 }
 
-fn check(config: &Config, dataset: &Outline) -> Result<()> {
+fn check(config: &Config, dataset: &DatasetSummary) -> Result<()> {
     if config.validation == 0 {
         bail!(
             "a sweep selects settings on held-out images, never on the test set: pass --validation N, for example 10000"
         );
     }
-    config.check(dataset)
+    check_run(config.clone(), dataset)
 }
 
 /// The flag that overrides a configuration key, if it is given.

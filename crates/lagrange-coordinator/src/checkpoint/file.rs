@@ -1,13 +1,13 @@
 //! A checkpoint as bytes.
 
-use super::{CheckpointError, Facts, Snapshot};
+use super::{Arrays, CheckpointError, CheckpointMeta, Snapshot};
 use crate::multipliers::hexadecimal;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
 /// Version of the layout.
-const FORMAT: &str = "lagrange checkpoint 1";
+const FORMAT: &str = "lagrange checkpoint 2";
 
 impl Snapshot {
     /// The checkpoint as the bytes of a file.
@@ -18,10 +18,10 @@ impl Snapshot {
         let facts = serde_json::to_string(&self.facts).map_err(damaged)?;
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
-            ("sha256".to_owned(), checksum(&facts, &self.tensors)),
+            ("sha256".to_owned(), checksum(&facts, &self.arrays.0)),
             ("facts".to_owned(), facts),
         ]);
-        let views = self.tensors.iter().map(|(name, values)| {
+        let views = self.arrays.0.iter().map(|(name, values)| {
             let bytes = bytemuck::cast_slice(values);
             let view = TensorView::new(Dtype::F32, vec![values.len()], bytes);
             Ok((name, view.map_err(damaged)?))
@@ -48,22 +48,22 @@ impl Snapshot {
             });
         }
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let mut tensors = BTreeMap::new();
+        let mut arrays = BTreeMap::new();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F32 {
                 return Err(CheckpointError::Damaged(format!("{name} is not of f32")));
             }
             let values = view.data().chunks_exact(4);
             let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-            tensors.insert(name.to_owned(), values.collect());
+            arrays.insert(name.to_owned(), values.collect());
         }
         let facts = entry("facts")?;
-        if *entry("sha256")? != checksum(facts, &tensors) {
+        if *entry("sha256")? != checksum(facts, &arrays) {
             return Err(CheckpointError::Damaged("its checksum is wrong".to_owned()));
         }
         Ok(Self {
-            facts: serde_json::from_str::<Facts>(facts).map_err(damaged)?,
-            tensors,
+            facts: serde_json::from_str::<CheckpointMeta>(facts).map_err(damaged)?,
+            arrays: Arrays(arrays),
         })
     }
 }
@@ -73,14 +73,14 @@ fn damaged(error: impl std::fmt::Display) -> CheckpointError {
 }
 
 /// Over everything, with every length, so that nothing can be moved from one entry to another.
-fn checksum(facts: &str, tensors: &BTreeMap<String, Vec<f32>>) -> String {
+fn checksum(facts: &str, arrays: &BTreeMap<String, Vec<f32>>) -> String {
     let mut hash = Sha256::new_with_prefix(FORMAT);
     let mut add = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
     add(facts.as_bytes());
-    for (name, values) in tensors {
+    for (name, values) in arrays {
         add(name.as_bytes());
         add(bytemuck::cast_slice(values));
     }

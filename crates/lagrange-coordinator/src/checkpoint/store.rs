@@ -34,15 +34,15 @@ impl CheckpointStore {
         Self { folder }
     }
 
-    /// Writes a checkpoint: under another name, to the disk, and only then in place, so that a crash at any time leaves the
-    /// one before it whole. Then the oldest are removed.
+    /// Writes a checkpoint: under another name, to the disk, and only then in place, so that a crash at any
+    /// time leaves the one before it whole. Then the oldest are removed.
     ///
     /// # Errors
     /// [`CheckpointError`]; earlier checkpoints are as they were.
     pub fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
         let path = self
             .folder
-            .join(format!("step-{:012}.{ENDING}", snapshot.facts.step));
+            .join(format!("step-{:012}.{ENDING}", snapshot.facts.plan.step));
         let failed = |cause| CheckpointError::Io {
             path: path.clone(),
             cause,
@@ -63,7 +63,7 @@ impl CheckpointStore {
     pub(crate) fn keep(&self, snapshot: &Snapshot) {
         match self.save(snapshot) {
             Ok(path) => {
-                tracing::debug!(step = snapshot.facts.step, path = %path.display(), "checkpoint");
+                tracing::debug!(step = snapshot.facts.plan.step, path = %path.display(), "checkpoint");
             }
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint cannot be written; the run goes on, the one before is kept");
@@ -71,7 +71,8 @@ impl CheckpointStore {
         }
     }
 
-    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow holds up nothing: of several that wait the newest is written.
+    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow holds up
+    /// nothing: of several that wait the newest is written.
     ///
     /// # Errors
     /// If there is no thread to be had.
@@ -108,7 +109,8 @@ impl CheckpointStore {
     /// The newest checkpoint that is sound.
     ///
     /// # Errors
-    /// [`CheckpointError`] if the folder cannot be read, or if the newest readable checkpoint is of another format.
+    /// [`CheckpointError`] if the folder cannot be read, or if the newest readable checkpoint is of
+    /// another format.
     pub fn newest(&self) -> Result<Found, CheckpointError> {
         let mut found = Found::default();
         for path in self.files()? {

@@ -1,199 +1,157 @@
-//! What a run does, round by round: start, steps, evaluations. Pure: it asks for rounds and takes their totals.
+//! What a run does, round by round: start, steps, evaluations. Pure: it asks for rounds and takes their
+//! totals.
 
+mod memory;
+mod outcome;
 mod steps;
 
-use crate::balance::Balance;
-use crate::classic::ClassicSteps;
+pub(crate) use self::memory::PlanFacts;
+pub use self::outcome::Outcome;
+
 use crate::guard::Guard;
-use crate::multipliers::{Multipliers, sha256_of};
-use crate::report::{Evaluation, Report};
+use crate::iterate::Iterate;
+use crate::multipliers::Multipliers;
+use crate::report::{Evaluation, RunEvent};
 use crate::round::RoundTotal;
-use crate::run_plan::{PlanError, RunPlan};
 use crate::start::{KMeansStart, begin};
-use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::Network;
-use lagrange_core::schedule::streaming::WeightUpdate;
-use lagrange_core::weights::Weights;
+use lagrange_core::schedule::{Schedule, Sizes};
+use lagrange_core::solver::SolveError;
 use lagrange_data::{BatchOrder, Partition, Split};
-use lagrange_protocol::{Job, JobShape, Payload, RunSpec};
+use lagrange_protocol::{ConversionError, Job, Payload, RunSpec, sizes_of};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Every one of the first steps refreshes the Gram matrices, whatever `gram_every` says: one batch's sample has too few rows to
-/// tell what the next batch needs.
-const GRAM_WARM_UP: u64 = 8;
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The network.
-    pub network: Network,
-    /// Final weights.
-    pub weights: Weights,
-    /// SHA-256 of the weights as little-endian f32, in hexadecimal.
-    pub weights_sha256: String,
-    /// SHA-256 of the multipliers, likewise.
-    pub multipliers_sha256: String,
-    /// Steps completed.
-    pub steps: u64,
-    /// How often training diverged and was taken up again from an earlier point.
-    pub rollbacks: u32,
-    /// Equations per output that weight updates were fitted to, over all stages and steps.
-    pub equations: u64,
-    /// Whether it was asked to stop before its last step.
-    pub interrupted: bool,
-    /// The last evaluation of each split.
-    pub evaluations: Vec<Evaluation>,
-}
-
-impl Outcome {
-    /// The last evaluation of `split`, if there was one.
-    #[must_use]
-    pub fn evaluation(&self, split: Split) -> Option<&Evaluation> {
-        self.evaluations.iter().rev().find(|e| e.split == split)
-    }
-}
-
-/// How a run's steps are taken.
-#[derive(Debug)]
-pub(crate) enum Steps {
-    Streaming(Box<WeightUpdate>),
-    Classic(Box<ClassicSteps>),
+/// Why a run must end.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// A weight system could not be solved.
+    #[error("step {step}: {source}")]
+    Solve {
+        /// The step, from 0.
+        step: u64,
+        /// What went wrong.
+        source: SolveError,
+    },
+    /// A job too large for its messages.
+    #[error(transparent)]
+    Job(#[from] ConversionError),
+    /// Totals of another round: a defect of Lagrange.
+    #[error("the totals are not of the round that was asked for; please report this")]
+    Misfit,
 }
 
 /// A run in progress.
 #[derive(Debug)]
 pub struct Plan {
-    run: RunPlan,
-    pub(crate) network: Network,
+    spec: RunSpec,
+    network: Network,
     partition: Partition,
-    pub(crate) weights: Weights,
-    pub(crate) steps: Steps,
-    pub(crate) guard: Guard,
-    pub(crate) balance: Balance,
-    pub(crate) multipliers: Multipliers,
+    schedule: Box<dyn Schedule>,
+    now: Iterate,
+    guard: Guard,
     orders: Vec<BatchOrder>,
-    /// Layouts without and with Gram triangles.
-    layouts: [EquationLayout; 2],
-    pub(crate) start: Option<KMeansStart>,
-    pub(crate) step: u64,
+    start: Option<KMeansStart>,
+    /// Steps completed.
+    step: u64,
     steps_per_epoch: u64,
-    pub(crate) total_steps: u64,
+    total_steps: u64,
     /// Splits to evaluate before the next step.
-    pub(crate) due: VecDeque<Split>,
-    pub(crate) evaluations: Vec<Evaluation>,
-    pub(crate) equations: u64,
+    due: VecDeque<Split>,
+    evaluations: Vec<Evaluation>,
+    equations: u64,
     interrupted: bool,
 }
 
 impl Plan {
-    /// Checks everything and prepares the first round.
-    ///
-    /// # Errors
-    /// [`PlanError`]
-    pub fn new(run: RunPlan, partition: Partition) -> Result<Self, PlanError> {
-        run.check()?;
-        let spec = &run.spec;
-        let network = spec.resolve()?;
-        let batch = spec.batch_per_shard;
-        let steps_per_epoch = partition.steps_per_epoch(batch)?;
-        let shards = partition.shards();
-        let lengths = (0..shards).map(|shard| partition.shard_len(Split::Train, shard));
-        let (weights, start) = begin(run.start, &network, spec.seed);
-        let gram_rows = shards * spec.step.gram_rows;
-        Ok(Self {
-            steps: match run.classic {
-                None => {
-                    let rows = Some(gram_rows);
-                    let update = WeightUpdate::new(&network, run.update, shards * batch, rows)
-                        .factorise_behind(GRAM_WARM_UP as u16);
-                    Steps::Streaming(Box::new(update))
-                }
-                Some(plan) => {
-                    let steps = ClassicSteps::new(plan, &network, run.update, shards * batch);
-                    Steps::Classic(Box::new(steps))
-                }
+    /// The run of `spec`, before its first round.
+    #[must_use]
+    pub fn new(spec: RunSpec) -> Self {
+        let (network, partition) = (spec.network(), spec.partition());
+        let (config, cut) = (spec.config(), spec.cut());
+        let schedule = spec.schedule(&network);
+        let steps_per_epoch = spec.steps_per_epoch();
+        let lengths = (0..cut.shards).map(|shard| partition.shard_len(Split::Train, shard));
+        let (weights, start) = begin(config.start.kind, &network, config.seed);
+        let order = |(shard, length)| {
+            BatchOrder::new(config.seed, shard, length, cut.samples, steps_per_epoch)
+        };
+        Self {
+            now: Iterate {
+                weights,
+                multipliers: Multipliers::zeros(lengths.clone(), network.outputs()),
+                schedule: schedule.coordinator(),
             },
             guard: Guard::default(),
-            balance: Balance::new(run.balance),
-            multipliers: Multipliers::zeros(lengths.clone(), network.outputs()),
-            orders: lengths
-                .enumerate()
-                .map(|(shard, len)| BatchOrder::new(spec.seed, shard, len, batch, steps_per_epoch))
-                .collect(),
-            layouts: [false, true].map(|gram| EquationLayout::new(&network, gram)),
-            weights,
+            orders: lengths.enumerate().map(order).collect(),
             start,
             step: 0,
             steps_per_epoch,
-            total_steps: ((steps_per_epoch as f64 * run.epochs).round() as u64).max(1),
+            total_steps: spec.total_steps(),
             due: VecDeque::new(),
             evaluations: Vec::new(),
             equations: 0,
             interrupted: false,
+            schedule,
             network,
             partition,
-            run,
-        })
+            spec,
+        }
     }
 
-    /// The job of the next round and its shape; `None` when the run is complete.
+    /// The job of the next round and its sizes; `None` when the run is complete.
     ///
     /// # Errors
     /// [`PlanError::Job`]
-    pub fn next_job(&self) -> Result<Option<(Job, JobShape)>, PlanError> {
+    pub fn next_job(&self) -> Result<Option<(Job, Sizes)>, PlanError> {
         let job = if let Some(start) = &self.start {
             start.job()
         } else if let Some(&split) = self.due.front() {
             Job::Evaluate { split }
         } else if self.step < self.total_steps && !self.interrupted {
-            match &self.steps {
-                Steps::Streaming(update) => Job::Step {
-                    step: self.step,
-                    gram: self.step < GRAM_WARM_UP
-                        || self.step.is_multiple_of(self.run.gram_every)
-                        // Training may have gone back to its very beginning.
-                        || update.is_new(),
-                },
-                Steps::Classic(steps) => Job::Sweep(steps.round(self.step)),
-            }
+            Job::Round(self.now.schedule.round(self.step))
         } else {
             return Ok(None);
         };
-        let shape = JobShape::of(job, &self.run.spec, &self.network)?;
-        Ok(Some((job, shape)))
+        Ok(Some((job, self.sizes(job)?)))
     }
 
-    /// Inputs of `job` that all shards share: the weights, then a step's penalty factor, or a Lloyd iteration's centroids.
+    /// Sizes of the messages of `job`.
+    ///
+    /// # Errors
+    /// [`ConversionError`] if the run has no such job.
+    pub(crate) fn sizes(&self, job: Job) -> Result<Sizes, ConversionError> {
+        sizes_of(job, &self.spec, &self.network, &*self.schedule)
+    }
+
+    /// Inputs of `job` that all shards share: the weights, then what the schedule adds to a round, or a
+    /// Lloyd iteration's centroids.
     #[must_use]
     pub fn shared_inputs(&self, job: Job) -> Payload {
         let mut payload = Payload::new();
-        payload.push(Arc::<[f32]>::from(self.weights.as_slice()));
-        if matches!(job, Job::Step { .. }) {
-            payload.push([self.balance.factor()]);
-        }
-        if let Some(centroids) = self.start.as_ref().and_then(KMeansStart::inputs) {
-            payload.push(centroids);
+        payload.push(Arc::<[f32]>::from(self.now.weights.as_slice()));
+        let more = match job {
+            Job::Round(round) => Some(self.now.schedule.shared(round)),
+            _ => self.start.as_ref().and_then(KMeansStart::inputs),
+        };
+        if let Some(more) = more.filter(|values| !values.is_empty()) {
+            payload.push(more);
         }
         payload
     }
 
-    /// Inputs of `job` for `shards`, in order: the multipliers of a step's samples.
+    /// Inputs of `job` for `shards`, in order: the multipliers of the samples whose z_L it moves.
     #[must_use]
     pub fn shard_inputs(&mut self, job: Job, shards: &[u32]) -> Payload {
         let mut payload = Payload::new();
-        let step = match (job, &self.steps) {
-            (Job::Step { step, .. }, _) => Some(step),
-            (Job::Sweep(round), Steps::Classic(steps)) => {
-                steps.moves_outputs(round).then_some(round.step)
-            }
-            _ => None,
+        let Job::Round(round) = job else {
+            return payload;
         };
-        if let Some(step) = step {
+        if self.schedule.sizes(round).is_some_and(|s| s.rows_in > 0) {
             let mut rows = Vec::new();
             for &shard in shards {
-                let positions = self.orders[shard as usize].positions(step);
-                rows.extend(self.multipliers.gather(shard as usize, positions));
+                let positions = self.orders[shard as usize].positions(round.step);
+                rows.extend(self.now.multipliers.gather(shard as usize, positions));
             }
             payload.push(rows);
         }
@@ -203,67 +161,45 @@ impl Plan {
     /// Takes the totals of `job` and moves on; what there is to tell, if anything.
     ///
     /// # Errors
-    /// [`PlanError::Solve`]: training diverged, and there is no point left to go back to. Weights and
+    /// [`PlanError::Solve`]: training diverged, and there is no iterate left to go back to. Weights and
     /// multipliers may be those of half a step: the run has no result.
-    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Option<Report>, PlanError> {
+    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Option<RunEvent>, PlanError> {
         match job {
-            Job::Step { step, gram } => self.absorb_step(step, gram, total).map(Some),
-            Job::Sweep(round) => self.absorb_sweep(round, total),
-            Job::Evaluate { split } => Ok(Some(self.absorb_evaluation(split, total))),
-            Job::PatchSeeds { stage } | Job::Cluster { stage } | Job::Moments { stage } => {
-                if let Some(start) = self.start.take() {
-                    let samples = self.start_samples();
-                    self.start =
-                        start.absorb(&self.network, &total.sums, samples, &mut self.weights);
-                }
-                let round = match job {
-                    Job::PatchSeeds { .. } => "patch-seeds",
-                    Job::Cluster { .. } => "cluster",
-                    _ => "moments",
-                };
-                Ok(Some(Report::Start { stage, round }))
+            Job::Round(round) => self.absorb_round(round, total),
+            Job::Evaluate { split } => self.absorb_evaluation(split, total).map(Some),
+            Job::InitialCentroids { stage } => {
+                Ok(Some(self.absorb_start(stage, "patch-seeds", total)))
             }
+            Job::Cluster { stage } => Ok(Some(self.absorb_start(stage, "cluster", total))),
+            Job::Moments { stage } => Ok(Some(self.absorb_start(stage, "moments", total))),
         }
+    }
+
+    fn absorb_start(&mut self, stage: usize, round: &'static str, total: &RoundTotal) -> RunEvent {
+        if let Some(start) = self.start.take() {
+            let samples = self.start_samples();
+            let weights = &mut self.now.weights;
+            self.start = start.absorb(&self.network, &total.sums, samples, weights);
+        }
+        RunEvent::Start { stage, round }
     }
 
     /// Images that the start looks at, over all shards.
     fn start_samples(&self) -> usize {
-        (0..self.partition.shards())
-            .map(|shard| {
-                let len = self.partition.shard_len(Split::Train, shard);
-                len.min(self.run.spec.start_images)
-            })
-            .sum()
+        let share = self.spec.config().start.images / self.spec.shards();
+        let of_shard = |shard| self.partition.shard_len(Split::Train, shard).min(share);
+        (0..self.spec.shards()).map(of_shard).sum()
     }
 
-    fn evaluate_every(&self) -> u64 {
-        match self.run.evaluate_every {
-            0 => self.steps_per_epoch,
-            every => every,
-        }
-    }
-
-    /// The split whose accuracy is watched during training: never the test set where a validation set is held out.
-    fn watched_split(&self) -> Split {
-        if self.run.spec.validation > 0 {
-            Split::Validation
-        } else {
-            Split::Test
-        }
-    }
-
-    fn schedule_final_evaluations(&mut self) {
-        self.due.clear();
-        if self.run.spec.validation > 0 {
-            self.due.push_back(Split::Validation);
-        }
-        self.due.push_back(Split::Test);
-    }
-
-    fn absorb_evaluation(&mut self, split: Split, total: &RoundTotal) -> Report {
+    fn absorb_evaluation(
+        &mut self,
+        split: Split,
+        total: &RoundTotal,
+    ) -> Result<RunEvent, PlanError> {
+        let [samples, correct, loss] = *total.scalars else {
+            return Err(PlanError::Misfit);
+        };
         self.due.pop_front();
-        let [samples, correct, loss] =
-            [0, 1, 2].map(|i| total.scalars.get(i).copied().unwrap_or(0.0));
         let evaluation = Evaluation {
             step: self.step,
             split,
@@ -273,15 +209,38 @@ impl Plan {
             loss: loss / samples.max(1.0),
         };
         self.evaluations.push(evaluation);
-        Report::Evaluation(evaluation)
+        Ok(RunEvent::Evaluation(evaluation))
     }
 
-    /// Does what the next step will need and nobody waits for meanwhile. Whether and when it is called makes no difference but to time.
-    pub fn prepare(&mut self) {
-        if let Steps::Streaming(update) = &mut self.steps {
-            // What fails now fails again in the step, which reports it.
-            let _ = update.settle(&self.weights);
+    /// Puts down what is to be evaluated behind the step that has just been completed.
+    fn schedule_evaluations(&mut self) {
+        let every = match self.spec.config().schedule.evaluate_every {
+            0 => self.steps_per_epoch,
+            every => every,
+        };
+        if self.step == self.total_steps {
+            self.schedule_final_evaluations();
+        } else if self.step.is_multiple_of(every) {
+            // Never the test set where a validation set is held out.
+            self.due.push_back(match self.spec.config().validation {
+                0 => Split::Test,
+                _ => Split::Validation,
+            });
         }
+    }
+
+    fn schedule_final_evaluations(&mut self) {
+        self.due.clear();
+        if self.spec.config().validation > 0 {
+            self.due.push_back(Split::Validation);
+        }
+        self.due.push_back(Split::Test);
+    }
+
+    /// Does what the next round will need and nobody waits for meanwhile. Whether and when it is called
+    /// makes no difference but to time.
+    pub fn prepare(&mut self) {
+        self.now.schedule.prepare(&self.now.weights);
     }
 
     /// Skips the remaining steps; the run still ends with its final evaluations.
@@ -308,25 +267,36 @@ impl Plan {
     /// What workers are told of the run.
     #[must_use]
     pub fn spec(&self) -> &RunSpec {
-        &self.run.spec
+        &self.spec
+    }
+
+    /// The schedule that trains.
+    pub(crate) fn schedule(&self) -> &dyn Schedule {
+        &*self.schedule
     }
 
     /// Number of logical shards.
     #[must_use]
     pub fn shards(&self) -> u32 {
-        self.partition.shards() as u32
+        self.spec.shards() as u32
     }
 
     /// Whether workers hold state from round to round.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
-        matches!(&self.steps, Steps::Classic(steps) if steps.is_stateful())
+        self.schedule.is_stateful()
     }
 
     /// Whether `job` goes on from what earlier rounds left on the workers.
     #[must_use]
     pub fn is_stateful_job(&self, job: Job) -> bool {
-        self.is_stateful() && matches!(job, Job::Sweep(_))
+        self.is_stateful() && matches!(job, Job::Round(_))
+    }
+
+    /// Steps completed.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
     }
 
     /// Steps of the whole run.
@@ -335,19 +305,8 @@ impl Plan {
         self.total_steps
     }
 
-    /// How the run ended.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        Outcome {
-            network: self.network.clone(),
-            weights_sha256: sha256_of(self.weights.as_slice().iter()),
-            multipliers_sha256: self.multipliers.sha256(),
-            weights: self.weights.clone(),
-            steps: self.step,
-            rollbacks: self.guard.returns(),
-            equations: self.equations,
-            interrupted: self.interrupted,
-            evaluations: self.evaluations.clone(),
-        }
+    /// Splits that are to be evaluated before the next step.
+    pub(crate) fn due(&self) -> Vec<Split> {
+        self.due.iter().copied().collect()
     }
 }

@@ -1,25 +1,20 @@
 //! When a run's state is written down, and how it is taken up again.
 
 use super::{Command, Training};
-use crate::checkpoint::{CheckpointError, Facts, RoundFacts, Snapshot};
-use crate::history::PastRound;
+use crate::checkpoint::{Arrays, CheckpointError, CheckpointMeta, Snapshot};
+use crate::history::History;
 use crate::plan::Plan;
 use crate::rules::Rules;
-use crate::run_plan::RunPlan;
-use lagrange_core::finite::all_finite;
 use lagrange_core::network::Network;
-use lagrange_core::schedule::classic::Order;
-use lagrange_data::{Partition, Split};
-use lagrange_protocol::{Job, JobShape, Payload, RunSpec};
+use lagrange_data::Split;
+use lagrange_protocol::{Config, RunSpec};
 use std::time::Duration;
 
-/// What a run is called and what it is of: so that nothing is taken up by another.
+/// What a run is called and which data it is of: so that nothing is taken up by another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     /// Name of the run; workers that outlive a coordinator know it by that.
     pub run: String,
-    /// The whole configuration, as its owner writes it down.
-    pub configuration: String,
     /// SHA-256 of the dataset, in hexadecimal.
     pub dataset_sha256: String,
 }
@@ -31,30 +26,41 @@ pub(super) struct Last {
     time: Duration,
 }
 
+impl Last {
+    /// The step that it was taken after; 0 before the first.
+    pub(super) fn step(&self) -> u64 {
+        self.step
+    }
+}
+
 impl Training {
-    /// The run of `snapshot`, to go on with it: with the same bits as if it had never stopped.
+    /// The run of `snapshot`, to go on with it by `config`: with the same bits as if it had never stopped.
+    /// It may be made longer or shorter.
     ///
     /// # Errors
-    /// [`CheckpointError`] if the snapshot is not one of `run` on `partition`.
+    /// [`CheckpointError`] if the snapshot is of another configuration or dataset.
     pub fn resume(
         snapshot: &Snapshot,
-        run: RunPlan,
-        partition: Partition,
+        config: Config,
+        dataset_sha256: &str,
         rules: Rules,
     ) -> Result<Self, CheckpointError> {
-        let facts = &snapshot.facts;
+        let Snapshot { facts, arrays } = snapshot;
+        let spec = spec_of(facts, config, dataset_sha256)?;
+        let plan = Plan::load(spec, &facts.plan, arrays)?;
+        if facts.round > u64::MAX / 2 {
+            return Err(CheckpointError::damaged("its round cannot be"));
+        }
+        let history = History::load(&facts.history, &plan, arrays)?;
         let identity = Identity {
             run: facts.run.clone(),
-            configuration: facts.configuration.clone(),
             dataset_sha256: facts.dataset_sha256.clone(),
         };
-        let plan = Plan::resume(run, partition, snapshot)?;
-        let history = past(snapshot, &plan)?;
         Ok(Self {
-            round_number: facts.round,
+            rounds: facts.round,
             history,
             last: Last {
-                step: facts.step,
+                step: plan.step(),
                 time: Duration::ZERO,
             },
             ..Self::new(identity, plan, rules)
@@ -82,7 +88,7 @@ impl Training {
     /// Steps completed, and steps of the whole run.
     #[must_use]
     pub fn steps(&self) -> (u64, u64) {
-        (self.plan.step, self.plan.total_steps)
+        (self.plan.step(), self.plan.total_steps())
     }
 
     /// How long a worker may be silent.
@@ -93,49 +99,29 @@ impl Training {
 
     /// The run's state, if it is between two steps.
     pub(super) fn snapshot(&self) -> Option<Box<Snapshot>> {
-        let mut snapshot = self.plan.snapshot()?;
-        snapshot.facts.run.clone_from(&self.identity.run);
-        snapshot
-            .facts
-            .configuration
-            .clone_from(&self.identity.configuration);
-        snapshot
-            .facts
-            .dataset_sha256
-            .clone_from(&self.identity.dataset_sha256);
-        snapshot.facts.round = self.round_number;
-        for (number, round) in self.history.iter().enumerate() {
-            let Job::Sweep(sweep) = round.job else {
-                continue;
-            };
-            // The round in hand belongs to the step that the snapshot comes before.
-            if sweep.step >= self.plan.step {
-                break;
-            }
-            snapshot.facts.history.push(RoundFacts::from(sweep));
-            let mut add = |name: &str, values| {
-                let name = format!("history.{number}.{name}");
-                snapshot.tensors.insert(name, values);
-            };
-            add("shared", round.shared.to_vec());
-            add(
-                "rows",
-                round.rows.iter().flat_map(Payload::to_vec).collect(),
-            );
-        }
-        Some(Box::new(snapshot))
+        let mut arrays = Arrays::default();
+        let plan = self.plan.save(&mut arrays)?;
+        let facts = CheckpointMeta {
+            run: self.identity.run.clone(),
+            spec: self.plan.spec().to_text(),
+            dataset_sha256: self.identity.dataset_sha256.clone(),
+            round: self.rounds,
+            history: self.history.save(plan.step, &mut arrays),
+            plan,
+        };
+        Some(Box::new(Snapshot { facts, arrays }))
     }
 
     /// Splits that are to be evaluated before the next step.
     #[must_use]
     pub fn due(&self) -> Vec<Split> {
-        self.plan.due.iter().copied().collect()
+        self.plan.due()
     }
 
-    /// A checkpoint, if a step has been completed since the last one and the rules want it. The last step always gets one:
-    /// a run that is complete can be gone on with.
+    /// A checkpoint, if a step has been completed since the last one and the rules want it. The last step
+    /// always gets one: a run that is complete can be gone on with.
     pub(super) fn checkpoint_if_due(&mut self, commands: &mut Vec<Command>) {
-        let step = self.plan.step;
+        let step = self.plan.step();
         if step <= self.last.step || self.plan.is_interrupted() {
             return;
         }
@@ -146,7 +132,7 @@ impl Training {
         } = self.rules;
         let by_steps = every > 0 && step - self.last.step >= every;
         let waited = self.now.saturating_sub(self.last.time);
-        let complete = step == self.plan.total_steps;
+        let complete = step == self.plan.total_steps();
         if by_steps || complete || interval.is_some_and(|interval| waited >= interval) {
             self.checkpoint(commands);
         }
@@ -156,7 +142,7 @@ impl Training {
     pub(super) fn checkpoint(&mut self, commands: &mut Vec<Command>) {
         if let Some(snapshot) = self.snapshot() {
             self.last = Last {
-                step: snapshot.facts.step,
+                step: snapshot.facts.plan.step,
                 time: self.now,
             };
             commands.push(Command::Checkpoint(snapshot));
@@ -164,56 +150,25 @@ impl Training {
     }
 }
 
-/// The rounds of a stateful schedule up to the snapshot.
-fn past(snapshot: &Snapshot, plan: &Plan) -> Result<Vec<PastRound>, CheckpointError> {
-    let damaged = |fault: String| CheckpointError::Damaged(fault);
-    if !is_whole(&snapshot.facts, plan) {
-        return Err(damaged("its history has gaps".to_owned()));
+/// The run to go on with: the checkpoint's, but for its length.
+fn spec_of(
+    facts: &CheckpointMeta,
+    config: Config,
+    dataset: &str,
+) -> Result<RunSpec, CheckpointError> {
+    let unsound = |error| CheckpointError::damaged(format!("its run: {error}"));
+    let theirs = RunSpec::from_text(&facts.spec).map_err(unsound)?;
+    let mut alike = config.clone();
+    alike.schedule.epochs = theirs.config().schedule.epochs;
+    if let Some((key, theirs, ours)) = theirs.config().difference(&alike) {
+        return Err(CheckpointError::OtherConfig { key, theirs, ours });
     }
-    let shards = plan.shards() as usize;
-    let rounds = snapshot.facts.history.iter().enumerate();
-    let read = rounds.map(|(number, facts)| {
-        let job = Job::Sweep((*facts).into());
-        let shape = JobShape::of(job, plan.spec(), plan.network());
-        let shape = shape.map_err(|error| damaged(error.to_string()))?;
-        let values = |name: &str, length: usize| {
-            let name = format!("history.{number}.{name}");
-            let values = snapshot.tensors.get(&name);
-            let sound = |values: &&Vec<f32>| values.len() == length && all_finite(values);
-            let wrong = || damaged(format!("{name} is not {length} numbers"));
-            values.filter(sound).ok_or_else(wrong)
-        };
-        let rows = values("rows", shards * shape.rows_in)?;
-        let of_shard = |shard| payload(&rows[shard * shape.rows_in..][..shape.rows_in]);
-        Ok(PastRound {
-            job,
-            shared: payload(values("shared", shape.shared)?),
-            rows: (0..shards).map(of_shard).collect(),
-        })
-    });
-    read.collect()
-}
-
-/// Whether the history of a stateful schedule is every round from the first up to the snapshot, and there is none otherwise.
-fn is_whole(facts: &Facts, plan: &Plan) -> bool {
-    let Some(sweep) = plan.spec().sweep.filter(|_| plan.is_stateful()) else {
-        return facts.history.is_empty();
-    };
-    let mut next = (0, 0);
-    for round in &facts.history {
-        if (round.step, round.stage) != next {
-            return false;
-        }
-        next = match sweep.order {
-            Order::Taylor if round.stage < plan.network().len() => (round.step, round.stage + 1),
-            _ => (round.step + 1, 0),
-        };
+    if facts.dataset_sha256 != dataset {
+        let short = |hash: &str| hash.chars().take(12).collect();
+        return Err(CheckpointError::OtherDataset {
+            theirs: short(&facts.dataset_sha256),
+            ours: short(dataset),
+        });
     }
-    next == (facts.step, 0)
-}
-
-fn payload(values: &[f32]) -> Payload {
-    let mut payload = Payload::new();
-    payload.push(values.to_vec());
-    payload
+    RunSpec::new(config, *theirs.dataset()).map_err(unsound)
 }

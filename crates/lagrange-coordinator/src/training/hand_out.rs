@@ -1,50 +1,59 @@
 //! Who gets which shards of a round: at first, after a loss, and when an answer is late.
 
+use super::state::State;
 use super::{Command, Training, TrainingError};
 use crate::history::PastRound;
 use crate::membership::WorkerId;
-use crate::round::Round;
+use crate::round::{Assignment, Round, Task};
 use lagrange_core::tree::cover;
-use lagrange_protocol::WorkHeader;
+use lagrange_protocol::{Job, WorkHeader};
 use std::time::Duration;
 
 impl Training {
-    pub(super) fn next_round(&mut self, commands: &mut Vec<Command>) -> Result<(), TrainingError> {
-        let Some((job, shape)) = self.plan.next_job()? else {
+    /// Begins the next round, or ends the run if there is none.
+    pub(super) fn next_round(
+        &mut self,
+        short_since: Option<Duration>,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), TrainingError> {
+        let Some((job, sizes)) = self.plan.next_job()? else {
             self.end_with_what_there_is(commands);
             return Ok(());
         };
         let shards = self.plan.shards();
-        if self.plan.is_stateful_job(job) {
+        if let (Job::Round(round), true) = (job, self.plan.is_stateful()) {
             let rows = (0..shards).map(|shard| self.plan.shard_inputs(job, &[shard]));
             self.history.push(PastRound {
-                job,
+                round,
                 rows: rows.collect(),
                 shared: self.plan.shared_inputs(job),
             });
         }
-        self.round_number += 1;
-        self.round = Some((job, Round::new(shape, shards)));
-        self.unassigned = (0..shards).collect();
+        self.rounds += 1;
+        let task = Task {
+            number: self.rounds,
+            job,
+            sizes,
+            shards,
+            repeatable: !self.plan.is_stateful(),
+        };
+        self.state = State::Working {
+            round: Box::new(Round::new(task)),
+            short_since,
+        };
         self.go_on(commands)
     }
 
     /// Deals the shards that nobody has to the workers there are.
     pub(super) fn hand_out(&mut self, commands: &mut Vec<Command>) {
-        let Some((job, _)) = &self.round else {
+        let Some(round) = self.state.round() else {
             return;
         };
-        let stateful = self.plan.is_stateful_job(*job);
-        let shards = std::mem::take(&mut self.unassigned);
-        let dealt = if stateful {
-            self.deal_to_holders(&shards)
-        } else {
-            self.members.deal(&shards)
+        let stateful = self.plan.is_stateful_job(round.task().job);
+        let dealt = match stateful {
+            true => self.deal_to_holders(round.pool()),
+            false => self.members.deal(round.pool()),
         };
-        if dealt.is_empty() {
-            self.unassigned = shards;
-            return;
-        }
         for (worker, shards) in dealt {
             if stateful {
                 self.replay(worker, &shards, commands);
@@ -89,20 +98,20 @@ impl Training {
         for &shard in &new {
             self.holders[shard as usize] = Some(worker);
         }
-        let (Some((_, past)), false) = (self.history.split_last(), new.is_empty()) else {
+        if new.is_empty() {
             return;
-        };
-        for (number, round) in past.iter().enumerate() {
+        }
+        for (number, round) in self.history.past().iter().enumerate() {
             let payload = round.payload(&new);
             commands.push(Command::Send {
                 worker,
                 reply_floats: 0,
                 header: WorkHeader {
                     run: self.identity.run.clone(),
-                    round: self.round_number,
+                    round: self.rounds,
                     // Never that of an answer: those count from 0.
                     attempt: u32::MAX - u32::try_from(number).unwrap_or(0),
-                    job: round.job,
+                    job: Job::Round(round.round),
                     shards: new.clone(),
                     payload_floats: payload.floats() as u64,
                     replay: true,
@@ -119,18 +128,19 @@ impl Training {
         shards: Vec<u32>,
         commands: &mut Vec<Command>,
     ) {
-        let Some((job, round)) = &mut self.round else {
+        let Some(round) = self.state.round_mut() else {
             return;
         };
-        let mut payload = self.plan.shared_inputs(*job);
-        payload.extend(&self.plan.shard_inputs(*job, &shards));
-        let nodes = cover(&shards, self.plan.shards()).len();
-        let reply_floats = round.shape().reply_floats(nodes, shards.len());
+        let task = *round.task();
+        let mut payload = self.plan.shared_inputs(task.job);
+        payload.extend(&self.plan.shard_inputs(task.job, &shards));
+        let nodes = cover(&shards, task.shards).len();
+        let reply_floats = task.sizes.reply_values(nodes, shards.len());
         let header = WorkHeader {
             run: self.identity.run.clone(),
-            round: self.round_number,
+            round: task.number,
             attempt: round.assign(worker, shards.clone(), self.now),
-            job: *job,
+            job: task.job,
             shards,
             payload_floats: payload.floats() as u64,
             replay: false,
@@ -143,33 +153,31 @@ impl Training {
         });
     }
 
-    /// When the next answer will be late.
+    /// When the answer to `assignment` is late; never, where nothing is known of such work yet.
+    fn late_at(&self, round: &Round, assignment: &Assignment) -> Option<Duration> {
+        let (job, times) = (round.task().job, self.rules.speculate);
+        let limit = self.pace.limit(job, assignment.shards.len(), times)?;
+        Some(assignment.since.saturating_add(limit))
+    }
+
+    /// When the next answer will be late, if an idle worker could give it instead.
     pub(super) fn next_late(&self) -> Option<Duration> {
-        let (job, round) = self.round.as_ref()?;
-        if self.plan.is_stateful() || self.members.idle(|worker| round.owes(worker)).is_none() {
+        let round = self.state.round()?;
+        if !round.task().repeatable || self.members.idle(|worker| round.owes(worker)).is_none() {
             return None;
         }
-        let times = self.rules.speculate;
-        let late = round.single().filter_map(|assignment| {
-            let limit = self.pace.limit(*job, assignment.shards.len(), times)?;
-            Some(assignment.since.saturating_add(limit))
-        });
+        let late = round.single().filter_map(|a| self.late_at(round, a));
         late.min()
     }
 
     /// Gives what is late to idle workers as well. The first answer counts, and all are the same.
     pub(super) fn speculate(&mut self, commands: &mut Vec<Command>) {
-        while let Some(late) = self.next_late()
-            && late <= self.now
-        {
-            let Some((job, round)) = &self.round else {
+        while self.next_late().is_some_and(|late| late <= self.now) {
+            let Some(round) = self.state.round() else {
                 return;
             };
-            let (job, times) = (*job, self.rules.speculate);
-            let overdue = round.single().find(|assignment| {
-                let limit = self.pace.limit(job, assignment.shards.len(), times);
-                limit.is_some_and(|limit| assignment.since.saturating_add(limit) <= self.now)
-            });
+            let is_late = |a: &&Assignment| self.late_at(round, a).is_some_and(|at| at <= self.now);
+            let overdue = round.single().find(is_late);
             let idle = self.members.idle(|worker| round.owes(worker));
             let (Some(overdue), Some(idle)) = (overdue, idle) else {
                 return;
@@ -177,7 +185,7 @@ impl Training {
             tracing::info!(
                 late = overdue.worker,
                 idle,
-                round = self.round_number,
+                round = self.rounds,
                 "an answer is late: computing it elsewhere too"
             );
             let shards = overdue.shards.clone();

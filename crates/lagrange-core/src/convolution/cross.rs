@@ -5,9 +5,25 @@ use super::sparse::{self, ByChannel, Density};
 use super::tiles;
 use crate::network::Stage;
 
-/// The cross moment of a stage's samples, in the making.
+/// Running cross moment of one stage: the sum of T(a)' Z over samples.
 ///
-/// Samples with few corrections that are not zero are summed by channel, others in the layout of the result; see [`CrossMoment::drain`].
+/// Samples with few nonzero corrections are summed by channel, all others in the layout of the result;
+/// [`CrossMoment::drain`] merges the two sums.
+///
+/// ```
+/// # use lagrange_core::network::{Shape, Stage};
+/// # let shape = |side, channels| Shape { height: side, width: side, channels };
+/// // A kernel of 2x2 on an image of 3x3.
+/// let stage = Stage { kernel: 2, pad: 0, input: shape(3, 1), conv: shape(2, 1), output: shape(1, 1) };
+/// use lagrange_core::convolution::CrossMoment;
+///
+/// let mut cross = CrossMoment::new(&stage);
+/// // The patches under the first and the last output position: [1, 2, 4, 5] and [5, 6, 8, 9].
+/// cross.add(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], &[1.0, 0.0, 0.0, 1.0]);
+/// let mut sums = [0.0; 5];
+/// cross.drain(&mut sums);
+/// assert_eq!(sums, [6.0, 8.0, 12.0, 14.0, 2.0]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct CrossMoment {
     stage: Stage,
@@ -21,7 +37,7 @@ pub struct CrossMoment {
 }
 
 impl CrossMoment {
-    /// The sum of no samples of `stage`.
+    /// Cross moment of `stage` over no samples.
     #[must_use]
     pub fn new(stage: &Stage) -> Self {
         let geometry = Geometry::new(stage);
@@ -64,7 +80,7 @@ impl CrossMoment {
         }
     }
 
-    /// Adds the whole sum to `sums`, `[d, C]`, and begins a new one.
+    /// Adds the running sum to `sums`, `[d, C]`, and resets it to zero.
     ///
     /// # Panics
     /// If the length differs.

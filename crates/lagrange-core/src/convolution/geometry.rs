@@ -1,19 +1,19 @@
-//! Where the values of a sample lie, and room for the zeros around them.
+//! Memory layout of one sample, and a buffer for its zero padding.
 
 use crate::network::Stage;
 
-/// Lanes that the sparse products work in.
+/// Lanes of the sparse products.
 pub(super) const LANES: usize = 8;
 
-/// Where the values of one sample lie. All counts in values, but for `rows` and `columns` of output positions.
+/// Memory layout of one sample. Counts are in values, except `rows` and `columns`, in output positions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
     pub(super) kernel: usize,
     /// Values of one kernel row: k * C_in.
     pub(super) run: usize,
-    /// From one input line to the next.
+    /// Stride from one input line to the next.
     pub(super) line: usize,
-    /// From one patch to the next on a line.
+    /// Stride from one patch to the next on a line.
     pub(super) step: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -34,13 +34,13 @@ impl Geometry {
         }
     }
 
-    /// A kernel row's values rounded up to whole vectors.
+    /// Values of one kernel row, rounded up to whole vectors.
     pub(super) fn width(&self) -> usize {
         self.run.next_multiple_of(LANES)
     }
 }
 
-/// A copy of one sample's input with its padding, and behind it room for vectors that reach beyond the last patch.
+/// Copy of one sample's padded input, followed by room for vectors that reach beyond the last patch.
 #[derive(Debug, Clone)]
 pub(super) struct Staging {
     stage: Stage,
@@ -57,10 +57,10 @@ impl Staging {
         }
     }
 
-    /// `a` with zeros around it.
+    /// `a` surrounded by its padding.
     pub(super) fn copy(&mut self, a: &[f32]) -> &[f32] {
         if self.stage.pad > 0 {
-            // The border is zero already, but for what an adjoint left there.
+            // An adjoint may have left values in the border.
             self.values.fill(0.0);
         }
         let length = self.stage.input.width * self.stage.input.channels;
@@ -70,13 +70,13 @@ impl Staging {
         &self.values
     }
 
-    /// Zeros to sum in.
+    /// The buffer set to zero, to accumulate in.
     pub(super) fn zeros(&mut self) -> &mut [f32] {
         self.values.fill(0.0);
         &mut self.values
     }
 
-    /// Takes the part that is no padding.
+    /// Copies the part without padding to `a`.
     pub(super) fn extract(&mut self, a: &mut [f32]) {
         let length = self.stage.input.width * self.stage.input.channels;
         for (line, a) in self.inner().zip(a.chunks_exact_mut(length)) {

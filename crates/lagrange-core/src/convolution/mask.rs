@@ -1,14 +1,16 @@
-//! Which of a vector's values are not zero.
+//! Bit masks of the nonzero values of a vector.
 #![allow(unsafe_code)]
 
 use super::geometry::LANES;
 
-/// A bit per value that is not zero. Spelled out for x86-64, whose instruction for this the compiler does not find by itself.
+/// A bit per nonzero value. Written with intrinsics on x86-64, whose instruction for this the compiler does
+/// not find.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn mask_of(values: &[f32; LANES]) -> u32 {
     use std::arch::x86_64::{_mm_cmpneq_ps, _mm_loadu_ps, _mm_movemask_ps, _mm_setzero_ps};
-    // SAFETY: every x86-64 processor has SSE; both loads, of four values each and of any alignment, lie within the eight.
+    // SAFETY: every x86-64 processor has SSE; both loads, of four values each and of any alignment, lie
+    // within the eight.
     unsafe {
         let half = |from| _mm_movemask_ps(_mm_cmpneq_ps(_mm_loadu_ps(from), _mm_setzero_ps()));
         let start = values.as_ptr();
@@ -16,7 +18,7 @@ pub(super) fn mask_of(values: &[f32; LANES]) -> u32 {
     }
 }
 
-/// A bit per value that is not zero.
+/// A bit per nonzero value.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 pub(super) fn mask_of(values: &[f32; LANES]) -> u32 {

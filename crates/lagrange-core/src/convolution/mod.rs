@@ -1,8 +1,9 @@
-//! The three products of a convolution, without ever writing its Toeplitz matrix down.
+//! The three products of a convolution, computed without building its Toeplitz matrix.
 //!
-//! With channels-last storage, row p of T(a) is k runs of k*C_in neighbouring values of `a` and a 1 for the bias, and the runs of the next
-//! row start C_in values later. So Z = T(a) W, its adjoint and the cross moment T(a)' Z are matrix products whose operand
-//! overlaps itself in memory: tiles of registers walk over `a` itself, where copied patches would take k*k times the memory.
+//! With channels-last storage, row p of T(a) is k runs of `k*C_in` neighbouring values of `a` and a 1 for the
+//! bias, and the runs of the next row start C_in values later. So Z = T(a) W, its adjoint and the cross
+//! moment T(a)' Z are matrix products with an operand that overlaps itself in memory: register tiles read `a`
+//! directly, where copied patches would take `k*k` times the memory.
 
 mod cross;
 mod geometry;
@@ -20,15 +21,30 @@ use self::winograd::Winograd;
 use crate::network::Stage;
 use ndarray::ArrayView2;
 
-/// How Z = T(a) W is computed, with the weights as that needs them.
+/// Method of Z = T(a) W, with the weights in its layout.
 #[derive(Debug, Clone)]
 enum Method {
-    /// Register tiles over the input itself; weights in panels of output channels, the bias last.
+    /// Register tiles over the input; weights in panels of output channels, the bias last.
     Tiles(Vec<f32>),
     Winograd(Box<Winograd>),
 }
 
-/// A stage's convolution with its packed weights, and room for padding.
+/// Convolution of one stage, with its packed weights and a buffer for padding.
+///
+/// ```
+/// # use lagrange_core::network::{Shape, Stage};
+/// # let shape = |side, channels| Shape { height: side, width: side, channels };
+/// // A kernel of 2x2 on an image of 3x3.
+/// let stage = Stage { kernel: 2, pad: 0, input: shape(3, 1), conv: shape(2, 1), output: shape(1, 1) };
+/// use lagrange_core::convolution::Convolution;
+///
+/// let mut convolution = Convolution::new(&stage);
+/// // A kernel of ones, and a bias of 0.5.
+/// convolution.load(ndarray::array![[1.0], [1.0], [1.0], [1.0], [0.5]].view());
+/// let mut z = [0.0; 4];
+/// convolution.apply(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], &mut z);
+/// assert_eq!(z, [12.5, 16.5, 24.5, 28.5]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Convolution {
     stage: Stage,
@@ -41,7 +57,7 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// The convolution of `stage` with weights of zero.
+    /// Convolution of `stage` with zero weights.
     #[must_use]
     pub fn new(stage: &Stage) -> Self {
         let geometry = Geometry::new(stage);
@@ -58,13 +74,13 @@ impl Convolution {
         }
     }
 
-    /// The stage.
+    /// The stage of this convolution.
     #[must_use]
     pub fn stage(&self) -> &Stage {
         &self.stage
     }
 
-    /// Takes W, `[d, C]`, for the products to come.
+    /// Loads W, `[d, C]`, for the following products.
     ///
     /// # Panics
     /// If the shape differs.
@@ -137,7 +153,8 @@ impl Convolution {
         }
     }
 
-    /// The adjoint convolution W'z of `n` samples: `z` is `[n, H_out, W_out, C]` (the bias takes no part), `a` becomes `[n, H, W, C_in]`.
+    /// The adjoint convolution W'z of `n` samples: `z` is `[n, H_out, W_out, C]` (the bias is left out), `a`
+    /// becomes `[n, H, W, C_in]`.
     ///
     /// # Panics
     /// If a length does not match.
@@ -179,7 +196,8 @@ impl Convolution {
         assert_eq!(z.len(), samples * self.stage.conv.len(), "as many outputs");
     }
 
-    /// A stage with one output position sees its whole input: all samples of `a` are then one line of patches.
+    /// Geometry of all samples at once, for a stage with one output position: its patch is the whole input,
+    /// so the samples of `a` form one line of patches.
     fn dense(&self, a: &[f32]) -> Option<Geometry> {
         let patch = self.stage.patch();
         (self.stage.rows() == 1 && patch == self.stage.input.len()).then_some(Geometry {
@@ -237,7 +255,7 @@ mod tests {
 
     fn problems() -> impl Strategy<Value = Problem> {
         let sides = (1usize..7, any::<bool>(), 0usize..11);
-        // Whole vectors take ways of their own.
+        // Multiples of 8 channels use separate code paths.
         let c_in = prop_oneof![1usize..20, Just(8), Just(16)];
         let c_out = prop_oneof![1usize..36, Just(8), Just(32)];
         let kept = prop::array::uniform3(prop_oneof![Just(0.0f32), 0.0f32..0.3, Just(1.0)]);
@@ -256,7 +274,7 @@ mod tests {
         )
     }
 
-    /// Outputs of which each sample keeps a share that is not zero.
+    /// Random outputs, of which each sample keeps its own share of nonzeros.
     fn outputs(stage: &Stage, seed: u64, kept: [f32; SAMPLES]) -> Vec<f32> {
         let lots = draw(seed ^ 1, SAMPLES * stage.conv.len());
         let mut z = draw(seed, lots.len());
@@ -283,7 +301,8 @@ mod tests {
         #[test]
         fn it_is_the_product_of_rows_and_weights(problem in problems()) {
             let (rows, mut weights) = (problem.rows(), problem.weights.mapv(f64::from));
-            // Of what is added up, not of what is left: minimal filtering spreads the rounding of a tile's largest sums.
+            // The bound follows the magnitude of the terms, not of the sum: minimal filtering spreads the
+            // rounding error of a tile's largest sums.
             let sizes = rows.mapv(f64::abs).dot(&weights.mapv(f64::abs));
             let bound = 4e-6 * sizes.iter().fold(0.0, |max: f64, size| max.max(*size));
             let mut z = vec![f32::NAN; problem.z.len()];
@@ -301,7 +320,7 @@ mod tests {
         #[test]
         fn the_cross_moment_is_the_product_of_rows_and_outputs(problem in problems()) {
             let mut cross = CrossMoment::new(&problem.stage);
-            // The second sum must not remember the first.
+            // The second sum must not contain the first.
             for _ in 0..2 {
                 let mut sums = vec![0.5; problem.stage.weights()];
                 let samples = problem.a.chunks_exact(problem.stage.input.len());
@@ -315,7 +334,7 @@ mod tests {
 
         #[test]
         fn the_adjoint_satisfies_its_defining_identity(problem in problems()) {
-            // A convolution that has padded something before must not leave traces.
+            // Padding of an earlier call must not change the result.
             let mut convolution = problem.convolution();
             let mut ka = vec![f32::NAN; problem.z.len()];
             convolution.apply_without_bias(&problem.a, &mut ka);

@@ -1,18 +1,20 @@
-//! Products with corrections z - m of which most are zero: in each 2x2 window usually one output moves, or none.
+//! Products with mostly zero corrections z - m: in each 2x2 window at most one output usually moves.
 //!
-//! Both kernels go through the entries that are not zero and do nothing else, with accumulators that stay in registers: a kernel row of
-//! the adjoint's target, or of one channel's cross moment. Chains of fused multiply-adds in a fixed order, as in `tiles`.
+//! Both products visit the nonzero entries only, with accumulators that stay in registers: a kernel row of
+//! the adjoint's target, or of one channel's cross moment. Sums are chains of fused multiply-adds in a fixed
+//! order, as in `tiles`.
 
 use super::geometry::{Geometry, LANES};
 use super::mask::mask_of;
 use multiversion::multiversion;
 
-/// Most vectors of a tile: with a factor beside them they fill the registers of AVX2.
+/// Largest number of vectors of a tile: together with a factor they fill the AVX2 registers.
 const VECTORS: usize = 10;
-/// Neighbouring positions that are looked at together.
+/// Neighbouring positions that are tested together.
 const GROUP: usize = 4;
-/// A sample is sparse if at most one entry in so many is not zero: with more of them the dense tiles are no slower. Of one input channel a
-/// kernel row is short, and finding the entries costs more than what is done with them.
+/// Density limits: a sample is sparse if at most one entry in so many is nonzero; above that the dense tiles
+/// are as fast. The narrow limit is that of one-vector kernel rows (one input channel), where finding the
+/// entries costs more than the product.
 const SPARSE: usize = 3;
 const SPARSE_NARROW: usize = 12;
 
@@ -36,10 +38,10 @@ macro_rules! for_count {
     };
 }
 
-/// What an entry needs where it stands: a channel or the beginning of a patch, and its value.
+/// A nonzero entry: its channel or the offset of its patch, and its value.
 type Entry = (u32, f32);
 
-/// How many of one sample's outputs are not zero: none, few, or too many for the kernels here.
+/// Density of one sample's outputs: no nonzeros, few, or too many for the products here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Density {
     Zero,
@@ -67,10 +69,10 @@ fn count_nonzeros(z: &[f32]) -> usize {
     count as usize
 }
 
-/// The entries of one sample's outputs that are not zero, position by position.
+/// Nonzero entries of one sample's outputs, by position.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ByPosition {
-    /// Per position that has any: where its patch begins, and where its entries end.
+    /// Per position with entries: the offset of its patch, and the end of its entries.
     positions: Vec<(u32, u32)>,
     /// (channel, value)
     entries: Vec<Entry>,
@@ -85,14 +87,14 @@ impl ByPosition {
     }
 }
 
-/// The entries of one sample's outputs that are not zero, channel by channel in the order of positions.
+/// Nonzero entries of one sample's outputs, by channel and within a channel by position.
 #[derive(Debug, Clone)]
 pub(super) struct ByChannel {
-    /// Entries of each channel.
+    /// Number of entries of each channel.
     counts: Vec<u32>,
-    /// (where its patch begins, value); every channel has `room`.
+    /// (offset of its patch, value); `room` for each channel.
     entries: Vec<Entry>,
-    /// All positions, and one more: an entry is written before it is known whether it counts.
+    /// Number of positions plus one: an entry is written before its value is tested.
     room: usize,
 }
 
@@ -139,7 +141,7 @@ fn collect_by_position(
     }
 }
 
-/// Adds the entries of one output line, whose first patch begins at `start`.
+/// Collects the entries of one output line, whose first patch is at offset `start`.
 #[multiversion(targets("x86_64+avx2+fma"))]
 fn collect_by_channel(
     g: &Geometry,
@@ -150,7 +152,8 @@ fn collect_by_channel(
 ) {
     let room = entries.len() / counts.len();
     let mut place = start;
-    // Of four neighbours at most one or two move, which four tests in turn would guess wrong.
+    // One test per group: of four neighbours at most one or two are nonzero, and four separate branches would
+    // be mispredicted.
     for group in line.chunks(GROUP * g.channels) {
         for first in (0..g.channels).step_by(LANES) {
             let lanes = LANES.min(g.channels - first);
@@ -189,14 +192,14 @@ fn mask_of_some(values: &[f32]) -> u32 {
     }
 }
 
-/// Where the patch of each output position begins.
+/// Offset of the patch of each output position.
 #[inline(always)]
 fn places(g: &Geometry) -> impl Iterator<Item = u32> {
     let (line, step, columns) = (g.line as u32, g.step as u32, g.columns as u32);
     (0..g.rows as u32).flat_map(move |y| (0..columns).map(move |x| y * line + x * step))
 }
 
-/// Calls `visit` with channel and value of every entry that is not zero.
+/// Calls `visit` with channel and value of every nonzero entry.
 #[inline(always)]
 fn for_each_entry(outputs: &[f32], mut visit: impl FnMut(u32, f32)) {
     for (first, lanes) in (0u32..).step_by(LANES).zip(outputs.chunks(LANES)) {
@@ -241,8 +244,8 @@ fn add_scaled<const V: usize>(acc: &mut [Vector; V], factor: f32, values: &[Vect
     }
 }
 
-/// a += T'(z) W' of one sample, the bias left out. `weights` is W transposed, `[k, C, width]`, with zeros behind each run: what lies
-/// there in `a` stays as it is, but must be there.
+/// a += T'(z) W' of one sample, the bias left out. `weights` is W transposed, `[k, C, width]`, with zeros
+/// after each run: the values of `a` there must exist, but do not change.
 #[multiversion(targets("x86_64+avx2+fma"))]
 pub(super) fn add_adjoint(g: &Geometry, weights: &[f32], z: &ByPosition, a: &mut [f32]) {
     let width = g.width();
@@ -270,7 +273,8 @@ fn adjoint_tile<const V: usize>(width: usize, weights: &[f32], z: &ByPosition, a
     }
 }
 
-/// sums += (T(a)' z)' of one sample: `sums` is `[C, k * width + 1]`, the bias last; what lies behind each run is of no meaning, in `sums` as in `a`.
+/// sums += (T(a)' z)' of one sample: `sums` is `[C, k * width + 1]`, the bias last; the values after each run
+/// are undefined, in `sums` as in `a`.
 #[multiversion(targets("x86_64+avx2+fma"))]
 pub(super) fn add_cross(g: &Geometry, a: &[f32], z: &ByChannel, sums: &mut [f32]) {
     let (width, length) = (g.width(), g.kernel * g.width() + 1);
@@ -306,7 +310,7 @@ fn cross_row<const V: usize>(a: &[f32], entries: &[Entry], sums: &mut [f32]) {
     *target = acc;
 }
 
-/// All K kernel rows, one vector each: of one input channel a row is short.
+/// All K kernel rows, of one vector each: for one input channel, whose rows are short.
 #[inline(always)]
 fn cross_patch<const K: usize>(line: usize, a: &[f32], entries: &[Entry], sums: &mut [f32]) {
     let target = vectors_mut::<K>(sums);

@@ -1,17 +1,19 @@
 //! The inner loops: register tiles of a matrix product whose operands overlap in memory.
 //!
-//! A tile is M x N accumulators that stay in registers while the loop runs over what is summed. Every accumulator is one chain of
-//! fused multiply-adds in a fixed order, so neither the tile's size nor the width of the processor's vectors shows in the result.
+//! A tile is M x N accumulators that stay in registers while the loop runs over what is summed. Every
+//! accumulator is one chain of fused multiply-adds in a fixed order, so the result depends neither on the
+//! tile's size nor on the processor's vector width.
 
 use super::geometry::Geometry;
 use multiversion::multiversion;
 
-/// Most output positions of a tile: with 16 channels, eight vector registers of eight lanes.
+/// Largest number of output positions of a tile: with 16 channels, eight vector registers of eight lanes.
 const POSITIONS: usize = 4;
-/// Most inputs of a tile of the cross moment.
+/// Largest number of inputs of a tile of the cross moment.
 const INPUTS: usize = 6;
 
-/// Widths of the column panels that `columns` are cut into: as many 16s as fit, then 8, 4, 2, 1. Yields (first column, width).
+/// Widths of the column panels that `columns` are cut into: as many 16s as fit, then 8, 4, 2, 1. Yields
+/// (first column, width).
 pub(super) fn panels(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -23,7 +25,7 @@ pub(super) fn panels(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Size of the next tile of `left` things, in tiles of about equal size, at most `most`.
+/// Size of the next tile when `left` items are cut into tiles of about equal size, at most `most` each.
 #[inline(always)]
 fn next_tile(left: usize, most: usize) -> usize {
     left.div_ceil(left.div_ceil(most))
@@ -73,7 +75,8 @@ fn add_products<const M: usize, const N: usize>(
     }
 }
 
-/// z = T(a) W of one sample, with the bias or without. `packed` holds a panel `[d, N]` for each of [`panels`] of the output channels.
+/// z = T(a) W of one sample, with the bias or without. `packed` holds a panel `[d, N]` for each of [`panels`]
+/// of the output channels.
 #[multiversion(targets("x86_64+avx2+fma"))]
 pub(super) fn forward(g: &Geometry, packed: &[f32], bias: bool, a: &[f32], z: &mut [f32]) {
     let d = g.kernel * g.run + 1;
@@ -180,7 +183,7 @@ fn adjoint_tile<const M: usize, const N: usize>(
             }
         }
     }
-    // The targets of one tile overlap where patches do: one after the other.
+    // The targets of one tile overlap as patches do, so they are updated one after the other.
     for (i, acc) in acc.iter().enumerate() {
         for (a, value) in a[i * g.step..][..N].iter_mut().zip(acc) {
             *a += value;

@@ -1,9 +1,10 @@
 //! Convolution by minimal filtering, after Winograd; see Lavin and Gray, arXiv 1509.09308.
 //!
-//! An output tile of m x m under a kernel of k x k is a product of polynomials in disguise: with m + k - 1 = 8, inputs and kernels are evaluated at
-//! eight points per axis, multiplied there, and interpolated. For each of the 64 places that is one small matrix product
-//! over input channels, instead of one over whole patches: 64 multiplications where the patches take m m k k, 400 of them for k = 5.
-//! The points 0, +-1, +-2, +-1/2 and infinity keep the error at some 1e-6 of the outputs' size.
+//! An output tile of s x s under a kernel of k x k is a product of polynomials: with s + k - 1 = 8, inputs
+//! and kernels are evaluated at eight points per axis, multiplied there, and interpolated. For each of the 64
+//! places that is one small matrix product over input channels, instead of one over whole patches: 64
+//! multiplications where the patches take s s k k, which is 400 for k = 5. The points 0, +-1, +-2, +-1/2 and
+//! infinity keep the error at some 1e-6 of the outputs' size.
 
 use super::geometry::{Geometry, LANES};
 use super::tiles;
@@ -14,9 +15,9 @@ use ndarray::ArrayView2;
 /// Points per axis, and places of a tile.
 const POINTS: usize = 8;
 const PLACES: usize = POINTS * POINTS;
-/// Kernels that it pays for, and whose tiles are not too small.
+/// Kernel sizes with output tiles of a useful size.
 const KERNELS: std::ops::RangeInclusive<usize> = 3..=6;
-/// Multiplications that must be saved for the transforms to pay.
+/// Factor by which multiplications must decrease for the transforms to pay.
 const SAVING: usize = 2;
 
 type Lanes = [f32; LANES];
@@ -39,7 +40,7 @@ pub(super) struct Winograd {
     /// One input channel's kernels, transformed along y: `[8, k, C]`.
     rows: Vec<f32>,
     bias: Vec<f32>,
-    /// The input with zeros up to whole tiles; empty if it needs none.
+    /// The input, zero-padded to whole tiles; empty if no padding is needed.
     padded: Vec<f32>,
     /// Transformed input `[64, tiles, C_in]`, and products `[64, tiles, C]`.
     transformed: Vec<f32>,
@@ -47,7 +48,7 @@ pub(super) struct Winograd {
 }
 
 impl Winograd {
-    /// For `stage`, if it pays there.
+    /// Minimal filtering for `stage`; `None` where direct tiles are faster.
     pub(super) fn new(stage: &Stage) -> Option<Self> {
         let (kernel, inputs, outputs) = (stage.kernel, stage.input.channels, stage.conv.channels);
         let whole = inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES);
@@ -86,7 +87,7 @@ impl Winograd {
         })
     }
 
-    /// Takes W, `[d, C]`.
+    /// Loads W, `[d, C]`.
     pub(super) fn load(&mut self, weights: ArrayView2<'_, f32>) {
         let weights = weights.as_standard_layout();
         let weights = weights.as_slice().unwrap_or_default();
@@ -96,7 +97,8 @@ impl Winograd {
         transform_kernels(kernels, shape, &mut self.rows, &mut self.kernels);
     }
 
-    /// z = T(a) W of one sample, with the bias or without: `a` is `[H, W, C_in]`, inside a padding of `pad`; `z` `[H_out, W_out, C]`.
+    /// z = T(a) W of one sample, with the bias or without: `a` is `[H, W, C_in]`, inside a padding of `pad`;
+    /// `z` `[H_out, W_out, C]`.
     pub(super) fn apply(&mut self, stage: &Stage, bias: bool, a: &[f32], z: &mut [f32]) {
         let width = self.tiles[1] * self.side + self.kernel - 1;
         let a = if self.padded.is_empty() {
@@ -143,7 +145,8 @@ impl Winograd {
     }
 }
 
-/// The points' powers as kernels see them, `[8, k]`: each row divided by what the input transform leaves out.
+/// Evaluation matrix of kernels, `[8, k]`: powers of the points, each row scaled by the factor that the input
+/// transform leaves out.
 fn evaluation(k: usize) -> [Vec<f32>; POINTS] {
     let points: [(f64, f64); POINTS - 1] = [
         (0.0, 1.0),
@@ -164,7 +167,7 @@ fn evaluation(k: usize) -> [Vec<f32>; POINTS] {
     })
 }
 
-/// Kernels `[k, k, C_in, C]` at all places, as [`Winograd::kernels`] has them; `rows` is scratch.
+/// Transforms kernels `[k, k, C_in, C]` to the layout of [`Winograd::kernels`]; `rows` is scratch.
 #[multiversion(targets("x86_64+avx2+fma"))]
 fn transform_kernels(
     kernels: &[f32],
@@ -203,7 +206,7 @@ fn transform_kernels(
     }
 }
 
-/// Values at the eight points, of one axis and channel.
+/// Values of a polynomial at the eight points, for one axis and channel.
 #[inline(always)]
 fn evaluate(d: [f32; POINTS]) -> [f32; POINTS] {
     let even1 = (-4.25f32).mul_add(d[4], d[2] + d[6]);
@@ -224,7 +227,7 @@ fn evaluate(d: [f32; POINTS]) -> [f32; POINTS] {
     ]
 }
 
-/// The first `side` values of the polynomial with these values at the points, of one axis and channel.
+/// The first `SIDE` outputs of the polynomial with these values at the points, for one axis and channel.
 #[inline(always)]
 fn values<const SIDE: usize>(m: [f32; POINTS]) -> [f32; SIDE] {
     let even = [m[1] + m[2], m[3] + m[4], m[5] + m[6]];
@@ -244,7 +247,7 @@ fn values<const SIDE: usize>(m: [f32; POINTS]) -> [f32; SIDE] {
     })
 }
 
-/// The input at all places, `[64, tiles, C_in]`; `a` is `[.., width, C_in]`.
+/// Evaluates the input at all places, `[64, tiles, C_in]`; `a` is `[.., width, C_in]`.
 #[multiversion(targets("x86_64+avx2+fma"))]
 fn transform_inputs(
     a: &[f32],
@@ -289,7 +292,7 @@ fn transform_inputs(
     }
 }
 
-/// z from the products at all places, `[64, tiles, C]`.
+/// Interpolates z from the products at all places, `[64, tiles, C]`.
 fn interpolate(
     products: &[f32],
     bias: Option<&[f32]>,

@@ -1,14 +1,22 @@
-//! A network as data: its specification, the resolved stage shapes, and the weights' layout.
+//! Networks: the specification, and the stages with their shapes resolved from it.
 //!
 //! Stage l is a convolution with bias and stride 1. Every stage but the last is followed by 2x2 max-pooling
-//! and an activation function, ReLU unless said otherwise; the last is a valid convolution that covers its whole input, so its output is 1 x 1 x O.
-//! Activations are stored channels-last: `[height, width, channels]`, row-major, per sample.
+//! and an activation function, ReLU unless said otherwise; the last is a valid convolution that covers its
+//! whole input, so its output is 1 x 1 x O. Activations are stored channels-last:
+//! `[height, width, channels]`, row-major, per sample.
 
 mod spec;
 
 pub use spec::{Activation, NetworkSpec, Padding, StageSpec};
 
-/// Height, width and channels of one sample's activation.
+/// Shape of one sample's activation: height, width and channels.
+///
+/// ```
+/// use lagrange_core::network::Shape;
+///
+/// let colour = Shape { height: 32, width: 24, channels: 3 };
+/// assert_eq!((colour.pixels(), colour.len()), (768, 2304));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Rows of pixels.
@@ -20,7 +28,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Number of values of one sample.
+    /// Number of values of one sample: height x width x channels.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pixels() * self.channels
@@ -39,12 +47,24 @@ impl Shape {
     }
 }
 
-/// A resolved stage.
+/// A stage with all its shapes resolved.
+///
+/// ```
+/// # use lagrange_core::network::{Network, NetworkSpec, Shape};
+/// # let image = Shape { height: 28, width: 28, channels: 1 };
+/// # let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+///
+/// let stage = &network.stages()[1];
+/// // Kernels of 5x5 on 16 channels and a bias: 401 unknowns of each of 32 output channels.
+/// assert_eq!((stage.patch(), stage.unknowns(), stage.weights()), (400, 401, 401 * 32));
+/// assert_eq!((stage.rows(), stage.output.len()), (8 * 8, 4 * 4 * 32));
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
     /// Side of the square kernel.
     pub kernel: usize,
-    /// Zeros added on every side of the input.
+    /// Rows and columns of zeros added on every side of the input.
     pub pad: usize,
     /// Shape of the input a_{l-1}.
     pub input: Shape,
@@ -55,13 +75,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// d = k*k*C_in + 1: unknowns per output channel, the bias last.
+    /// d = `k*k*C_in + 1`: unknowns per output channel, the bias last.
     #[must_use]
     pub fn unknowns(&self) -> usize {
         self.patch() + 1
     }
 
-    /// k*k*C_in: values of one patch.
+    /// `k*k*C_in`: values of one patch.
     #[must_use]
     pub fn patch(&self) -> usize {
         self.kernel * self.kernel * self.input.channels
@@ -83,7 +103,7 @@ impl Stage {
 /// Largest number of values allowed in one activation or one weight matrix.
 const MAX_VALUES: usize = 1 << 26;
 
-/// Why a specification is no network.
+/// Error of [`Network::resolve`]; stages count from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// No hidden stage.
@@ -91,7 +111,7 @@ pub enum NetworkError {
         "network.stages is empty: give at least one stage, for example {{ kernel = 5, channels = 16 }}"
     )]
     NoStages,
-    /// A kernel or a number of channels of zero, or beyond any sensible size.
+    /// A kernel or a number of channels that is 0 or too large.
     #[error("network.stages[{stage}].{field} is {value}: it must be between 1 and {limit}")]
     OutOfRange {
         /// Index of the stage, from 0.
@@ -125,7 +145,7 @@ pub enum NetworkError {
         /// Its kernel.
         kernel: usize,
     },
-    /// A stage would need more memory than is sensible.
+    /// A stage with an array of more than 2^26 values.
     #[error(
         "network.stages[{stage}] is too large: {values} values where at most {MAX_VALUES} are allowed"
     )]
@@ -135,7 +155,7 @@ pub enum NetworkError {
         /// Values of its largest array.
         values: usize,
     },
-    /// Input or outputs of size zero, or a non-square last stage.
+    /// An input that is empty, too large or not square, or no outputs.
     #[error(
         "the input is {height}x{width}x{channels} with {outputs} outputs: a square, non-empty input and at least one output are needed"
     )]
@@ -152,6 +172,17 @@ pub enum NetworkError {
 }
 
 /// A resolved network: at least one hidden stage and the last one.
+///
+/// ```
+/// use lagrange_core::network::{Network, NetworkSpec, Shape};
+///
+/// let image = Shape { height: 28, width: 28, channels: 1 };
+/// let network = Network::resolve(&NetworkSpec::default(), image, 10)?;
+/// let text = "28x28x1 - conv5 16 - pool - relu - conv5 32 - pool - relu - conv4 10";
+/// assert_eq!(network.describe(), text);
+/// assert_eq!(network.weights(), 26 * 16 + 401 * 32 + 513 * 10);
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     stages: Vec<Stage>,
@@ -222,7 +253,7 @@ impl Network {
         &self.stages[self.stages.len() - 1]
     }
 
-    /// The function behind every hidden stage's max-pooling.
+    /// Activation function after every hidden stage's max-pooling.
     #[must_use]
     pub fn activation(&self) -> Activation {
         self.activation
@@ -353,85 +384,4 @@ fn check_size(index: usize, stage: &Stage) -> Result<(), NetworkError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MNIST: Shape = Shape {
-        height: 28,
-        width: 28,
-        channels: 1,
-    };
-
-    fn spec(stages: &[(usize, usize, Padding)]) -> NetworkSpec {
-        NetworkSpec {
-            stages: stages
-                .iter()
-                .map(|&(kernel, channels, padding)| StageSpec {
-                    kernel,
-                    channels,
-                    padding,
-                })
-                .collect(),
-            activation: Activation::Relu,
-        }
-    }
-
-    #[test]
-    fn the_default_network_has_the_designs_shapes() {
-        let network = Network::resolve(&NetworkSpec::default(), MNIST, 10).expect("default");
-        assert_eq!(
-            network.describe(),
-            "28x28x1 - conv5 16 - pool - relu - conv5 32 - pool - relu - conv4 10"
-        );
-        let unknowns: Vec<_> = network.stages().iter().map(Stage::unknowns).collect();
-        assert_eq!(unknowns, [26, 401, 513]);
-        assert_eq!(network.weights(), 26 * 16 + 401 * 32 + 513 * 10);
-    }
-
-    #[test]
-    fn odd_sizes_are_pooled_by_dropping_the_border() {
-        let network = Network::resolve(&spec(&[(4, 3, Padding::Valid)]), MNIST, 1).expect("fits");
-        assert_eq!(network.stages()[0].conv.height, 25);
-        assert_eq!(network.stages()[0].output.height, 12);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        let error = |stages: &[(usize, usize, Padding)]| {
-            Network::resolve(&spec(stages), MNIST, 1).expect_err("must not fit")
-        };
-        assert_eq!(error(&[]), NetworkError::NoStages);
-        assert!(matches!(
-            error(&[(0, 3, Padding::Valid)]),
-            NetworkError::OutOfRange {
-                stage: 0,
-                field: "kernel",
-                ..
-            }
-        ));
-        assert!(matches!(
-            error(&[(4, 3, Padding::Same)]),
-            NetworkError::EvenKernel {
-                stage: 0,
-                kernel: 4
-            }
-        ));
-        assert!(matches!(
-            error(&[(20, 3, Padding::Valid), (9, 3, Padding::Valid)]),
-            NetworkError::DoesNotFit { stage: 1, .. }
-        ));
-        assert!(matches!(
-            error(&[(1, 4096, Padding::Valid), (9, 4096, Padding::Valid)]),
-            NetworkError::TooLarge { stage: 1, .. }
-        ));
-        let huge = Shape {
-            height: 4096,
-            width: 4096,
-            channels: 1,
-        };
-        assert!(matches!(
-            Network::resolve(&spec(&[(1, 4, Padding::Valid)]), huge, 1),
-            Err(NetworkError::TooLarge { stage: 0 | 1, .. })
-        ));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! A network as a user writes it.
+//! Specification of a network, as written in a configuration.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub enum Padding {
     Same,
 }
 
-/// One hidden stage as a user writes it.
+/// Specification of one hidden stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageSpec {
@@ -26,14 +26,28 @@ pub struct StageSpec {
     pub padding: Padding,
 }
 
-/// The function behind max-pooling.
+/// Activation function after max-pooling.
+///
+/// ```
+/// use lagrange_core::network::{Activation, Shape};
+/// use lagrange_core::pooling::{Pooling, StaircaseUpdate};
+///
+/// let conv = Shape { height: 2, width: 2, channels: 1 };
+/// let pooled = |activation| {
+///     let mut a = [0.0];
+///     Pooling::new(activation, StaircaseUpdate::Exact).apply(conv, &[-1.0, 0.6, 0.1, 0.2], &mut a);
+///     a[0]
+/// };
+/// let all = [Activation::Relu, Activation::Step, Activation::QuantisedRelu];
+/// assert_eq!(all.map(pooled), [0.6, 1.0, 0.5]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// max(0, x)
     #[default]
     Relu,
-    /// 1 where x >= 0, else 0: no gradient reaches through it.
+    /// 1 where x >= 0, else 0; its derivative is zero almost everywhere.
     Step,
     /// ReLU rounded to 0, 0.5, 1 or 1.5: two bits.
     QuantisedRelu,
@@ -49,13 +63,24 @@ impl Activation {
     }
 }
 
-/// The hidden stages of a network; the last stage follows from the data and the task.
+/// Specification of a network: its hidden stages. The last stage follows from the data and the task.
+///
+/// ```
+/// use lagrange_core::network::{Activation, Network, NetworkSpec, Padding, Shape, StageSpec};
+///
+/// let stage = StageSpec { kernel: 3, channels: 4, padding: Padding::Same };
+/// let spec = NetworkSpec { stages: vec![stage], activation: Activation::Step };
+/// let image = Shape { height: 8, width: 8, channels: 1 };
+/// let network = Network::resolve(&spec, image, 1)?;
+/// assert_eq!(network.describe(), "8x8x1 - conv3 4 same - pool - step - conv4 1");
+/// # Ok::<(), lagrange_core::network::NetworkError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSpec {
     /// Hidden stages, first to last.
     pub stages: Vec<StageSpec>,
-    /// The function behind every hidden stage's max-pooling.
+    /// Activation function after every hidden stage's max-pooling.
     pub activation: Activation,
 }
 

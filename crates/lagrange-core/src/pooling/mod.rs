@@ -1,6 +1,8 @@
-//! h = activation function of 2x2 max-pooling, and its exact prox, the output update of hidden stages.
+//! Pooling h, an activation function of 2x2 max-pooling, and its exact prox, the output update of hidden
+//! stages.
 //!
-//! Arrays are channels-last. A trailing odd row or column belongs to no window: h ignores it and the prox leaves it at m.
+//! Arrays are channels-last. A trailing odd row or column belongs to no window: h ignores it and the prox
+//! leaves it at m.
 
 mod ramp;
 mod relu;
@@ -11,15 +13,17 @@ pub use staircase::Staircase;
 use crate::network::{Activation, Shape};
 use serde::{Deserialize, Serialize};
 
-/// How hidden outputs are updated behind a staircase activation. Both are exact minimisers; they differ in what they minimise.
+/// Output update of hidden stages with a staircase activation. Both variants are exact minimisers, of
+/// different objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StaircaseUpdate {
-    /// The activation constraint averaged over a uniform dither of the thresholds: the staircase becomes a ramp, and outputs near a
-    /// threshold move by small amounts. Forward passes keep the hard staircase.
+    /// The activation constraint averaged over a uniform dither of the thresholds: the staircase becomes a
+    /// ramp, and outputs near a threshold move by small amounts. Forward passes keep the hard staircase.
     #[default]
     Dithered,
-    /// The staircase itself: an output either jumps to another level or stays. Small corrections never pay for a jump.
+    /// The staircase itself: an output either jumps to another level or stays. Small corrections never pay
+    /// for a jump.
     Exact,
 }
 
@@ -28,11 +32,11 @@ pub enum StaircaseUpdate {
 pub struct PoolPenalty {
     /// Weight of the activation constraint a = h(z).
     pub gamma: f32,
-    /// Weight of the output constraint z = m = W a.
+    /// Weight of the output constraint z = m, with the predicted outputs m = W a.
     pub beta: f32,
 }
 
-/// What the prox left unsatisfied, summed over all values.
+/// Residuals of the constraints after the prox, summed over all values.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PoolResidual {
     /// |a - h(z)|^2
@@ -48,7 +52,22 @@ fn window(conv: Shape, row: usize, column: usize) -> [usize; 4] {
     [at(0, 0), at(0, 1), at(1, 0), at(1, 1)]
 }
 
-/// h of a network, ready to be applied.
+/// The pooling function h of a network's hidden stages.
+///
+/// ```
+/// use lagrange_core::network::{Activation, Shape};
+/// use lagrange_core::pooling::{PoolPenalty, Pooling, StaircaseUpdate};
+///
+/// let conv = Shape { height: 2, width: 2, channels: 1 };
+/// let pooling = Pooling::new(Activation::Relu, StaircaseUpdate::default());
+/// let (m, mut a, mut dz) = ([1.0, -2.0, 3.0, 0.0], [0.0], [0.0; 4]);
+/// pooling.apply(conv, &m, &mut a);
+/// assert_eq!(a, [3.0]);
+/// // A target of 4 raises the largest output half of the way.
+/// let residual = pooling.prox(conv, PoolPenalty { gamma: 1.0, beta: 1.0 }, &m, &[4.0], &mut dz);
+/// assert_eq!(dz, [0.0, 0.0, 0.5, 0.0]);
+/// assert_eq!((residual.activation, residual.output), (0.25, 0.25));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pooling {
     /// relu(maxpool(z))
@@ -58,7 +77,7 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// h for `activation`.
+    /// Pooling with `activation`; `update` selects the prox of a staircase.
     #[must_use]
     pub fn new(activation: Activation, update: StaircaseUpdate) -> Self {
         match activation {
@@ -83,8 +102,10 @@ impl Pooling {
         }
     }
 
-    /// The hidden output update of `n` samples, exact in every window: `argmin_z gamma (a - h(z))^2 + beta |z - m|^2`, written as the
-    /// correction z - m. Takes `m` `[n, H, W, C]` and the updated activation `a` `[n, H/2, W/2, C]`, writes `dz` `[n, H, W, C]`.
+    /// The hidden output update of `n` samples, exact in every window:
+    /// `argmin_z gamma (a - h(z))^2 + beta |z - m|^2`, written as the correction z - m. Takes the predicted
+    /// outputs `m` `[n, H, W, C]` and the updated activation `a` `[n, H/2, W/2, C]`, writes `dz`
+    /// `[n, H, W, C]`.
     ///
     /// # Panics
     /// If a length does not match.
@@ -119,7 +140,7 @@ impl Pooling {
     }
 }
 
-/// Values of one sample's pooled activation.
+/// Number of values of one sample's pooled activation.
 fn pooled_len(conv: Shape) -> usize {
     (conv.height / 2) * (conv.width / 2) * conv.channels
 }

@@ -15,11 +15,13 @@ impl Ramp {
         self.slope * (x.clamp(self.low, self.high) - self.low)
     }
 
-    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window. Returns z - m and what is left in the bracket.
+    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window. Returns z - m and the
+    /// remaining activation residual.
     ///
-    /// Either nothing moves, or max z lies on the ramp at some x: entries above x are clipped to it, and where none is, the largest is
-    /// raised. On the ramp the cost is convex in x with a quadratic piece for each number of entries moved, so the best
-    /// of the pieces' stationary points, kept on the ramp, is the minimiser.
+    /// Either nothing moves, or max z lies on the ramp at some x: entries above x are clipped to it, and
+    /// where none is, the largest is raised. On the ramp the cost is convex in x with a quadratic piece for
+    /// each number of entries moved, so the best of the pieces' stationary points, kept on the ramp, is the
+    /// minimiser.
     pub(super) fn window_prox(
         &self,
         penalty: PoolPenalty,
@@ -93,7 +95,7 @@ mod tests {
                 prop_assert!((f64::from(left) - f64::from(da - (ramp.at(largest(z)) - ramp.at(largest(m))))).abs() < 1e-4);
                 prop_assert!(ours <= cost(other) + slack);
                 for step in 0..=900 {
-                    // Every level, reached by clipping or by raising the largest alone.
+                    // All levels, reached by clipping, or by raising the largest entry alone.
                     let x = -2.0 + f32::from(step as u16) * 0.005;
                     let first = m.iter().position(|&v| v == largest(m)).unwrap_or(0);
                     let clipped = m.map(|v| v.min(x));

@@ -1,13 +1,14 @@
 //! h(z) = relu(maxpool2x2(z)) and its exact prox.
 //!
 //! Channels-last storage makes one 2x2 window of all channels four contiguous runs of C values: every
-//! function here walks windows and does the same branch-free arithmetic in each channel, [`LANES`] channels at a time.
+//! function here walks windows and does the same branch-free arithmetic in each channel, [`LANES`] channels
+//! at a time.
 
 use super::{PoolPenalty, PoolResidual};
 use crate::network::Shape;
 use multiversion::multiversion;
 
-/// Channels of one block: one vector register's.
+/// Channels of one block: one vector register.
 const LANES: usize = 8;
 
 type Lanes = [f32; LANES];
@@ -22,7 +23,7 @@ fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// The two lines of window row `row`, each cut to its windows.
+/// The two lines of window row `row`.
 #[inline(always)]
 fn band(conv: Shape, z: &[f32], row: usize) -> [&[f32]; 2] {
     let line = conv.width * conv.channels;
@@ -51,7 +52,8 @@ pub(super) fn relu_maxpool(conv: Shape, z: &[f32], a: &mut [f32]) {
 }
 
 /// The hidden output update of one sample, exact in every window:
-/// `argmin_z gamma (a - relu(max z))^2 + beta |z - m|^2`, written as the correction z - m; see [`super::Pooling::prox`].
+/// `argmin_z gamma (a - relu(max z))^2 + beta |z - m|^2`, written as the correction z - m; see
+/// [`super::Pooling::prox`].
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub(super) fn prox(
     conv: Shape,
@@ -80,7 +82,8 @@ pub(super) fn prox(
     residual.sum()
 }
 
-/// Residuals lane by lane, since a sum across lanes would not vectorise; of one image only, since f32 would lose what more of them add.
+/// Residuals per lane, since a sum across lanes would not vectorise; of one sample only, to stay within the
+/// precision of f32.
 #[derive(Debug, Default)]
 struct LaneResidual {
     activation: Lanes,
@@ -99,20 +102,23 @@ impl LaneResidual {
 
 /// The prox of one window.
 ///
-/// With s1 >= .. >= s4 the sorted outputs, F(t) = gamma (a - t)^2 + beta sum of max(s_i - t, 0)^2 (or beta (t - s1)^2 above s1) is the least
-/// cost of h(z) = t, for t >= 0: entries above t are clipped to it, or the largest is raised. F is convex, and its pieces are stationary at
-/// `t_r = (gamma a + beta (s1 + .. + sr)) / (gamma + r beta)`. Each t_{r+1} is a mean of t_r and s_{r+1}, so the first t_r with
-/// t_r >= s_{r+1}, which is the minimiser, is also the largest of all. Only below zero the cost has a step: where s1 < 0, leaving z as it is costs
-/// gamma a^2, and raising is worth its price if and only if `a > -c s1` with `c = k / (1 - k)`, `k = sqrt(beta / (gamma + beta))`.
+/// With s1 >= .. >= s4 the sorted outputs, F(t) = gamma (a - t)^2 + beta sum of max(s_i - t, 0)^2 (or beta
+/// (t - s1)^2 above s1) is the least cost of h(z) = t, for t >= 0: entries above t are clipped to it, or the
+/// largest is raised. F is convex, and its pieces are stationary at
+/// `t_r = (gamma a + beta (s1 + .. + sr)) / (gamma + r beta)`. Each t_{r+1} is a mean of t_r and s_{r+1}, so
+/// the first t_r with t_r >= s_{r+1}, which is the minimiser, is also the largest of all. Only below zero the
+/// cost has a step: where s1 < 0, leaving z unchanged costs gamma a^2, and raising is cheaper if and only if
+/// `a > -c s1` with `c = k / (1 - k)`, `k = sqrt(beta / (gamma + beta))`.
 ///
-/// Everything is computed as a distance from s1, so that a window whose activation did not move has a correction of exactly zero.
+/// All values are distances from s1, so that a window whose activation did not move has a correction of
+/// exactly zero.
 #[derive(Debug, Clone, Copy)]
 struct WindowProx {
     gamma: f32,
     beta: f32,
     /// 1 / (gamma + r beta) for r = 1..4.
     scale: [f32; 4],
-    /// c
+    /// c of the condition for raising.
     price: f32,
 }
 
@@ -226,8 +232,8 @@ mod tests {
         f64::from(penalty.gamma) * (a - h).powi(2) + f64::from(penalty.beta) * distance
     }
 
-    /// Every way a minimiser can look: a subset of entries at one common level, the others at m; the level
-    /// is stationary for that subset, or 0.
+    /// Cost of the best candidate: a subset of entries at one common level, the others at m; the level is
+    /// stationary for that subset, or 0.
     fn brute_force(penalty: PoolPenalty, m: [f64; 4], a: f64) -> f64 {
         let (gamma, beta) = (f64::from(penalty.gamma), f64::from(penalty.beta));
         let mut best = f64::INFINITY;

@@ -1,5 +1,6 @@
-//! Piecewise constant activations of 2x2 max-pooling, and their exact prox. Their derivative is zero almost everywhere: nothing for
-//! back-propagation to follow, but the output update only compares the costs of a few levels.
+//! Piecewise constant activations of 2x2 max-pooling, and their exact prox. Their derivative is zero almost
+//! everywhere, which leaves back-propagation without a signal; the output update compares the costs of a few
+//! levels instead.
 
 use super::ramp::Ramp;
 use super::{PoolPenalty, PoolResidual, StaircaseUpdate, window};
@@ -12,7 +13,7 @@ pub struct Staircase {
     thresholds: Vec<f32>,
     /// `values[k]` between the thresholds k - 1 and k: one more than thresholds.
     values: Vec<f32>,
-    /// The mean over the dither, where updates go by it.
+    /// Mean over the dither; `None` with exact updates.
     ramp: Option<Ramp>,
 }
 
@@ -20,20 +21,20 @@ pub struct Staircase {
 const LEVELS: u8 = 3;
 /// Height of one level of the quantised ReLU.
 const HEIGHT: f32 = 0.5;
-/// Reach of the step's dither to both sides, for outputs of about unit variance. The quantised ReLU's is half a level: its mean is a
-/// plain ramp.
+/// Half-width of the step's dither, for outputs of about unit variance. The quantised ReLU has a dither of
+/// half a level, whose mean is a plain ramp.
 const STEP_DITHER: f32 = 1.0;
 
 impl Staircase {
     /// 1 where maxpool(z) >= 0, else 0.
     #[must_use]
-    pub fn step(update: StaircaseUpdate) -> Self {
+    pub(crate) fn step(update: StaircaseUpdate) -> Self {
         Self::new(vec![0.0], vec![0.0, 1.0], update, STEP_DITHER)
     }
 
     /// ReLU rounded to the nearest of 0, 0.5, 1 and 1.5.
     #[must_use]
-    pub fn quantised_relu(update: StaircaseUpdate) -> Self {
+    pub(crate) fn quantised_relu(update: StaircaseUpdate) -> Self {
         let levels = (0..=LEVELS).map(f32::from);
         let thresholds = levels.clone().skip(1).map(|k| HEIGHT * (k - 0.5)).collect();
         let values = levels.map(|k| HEIGHT * k).collect();
@@ -97,7 +98,7 @@ impl Staircase {
         residual
     }
 
-    /// One window: the correction z - m and what is left of the activation constraint.
+    /// One window: the correction z - m and the remaining activation residual.
     fn update(&self, penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
         match self.ramp {
             Some(ramp) => {
@@ -111,8 +112,9 @@ impl Staircase {
         }
     }
 
-    /// The exact prox: the correction z - m and h(z). A higher level raises the largest entry to its threshold, a lower one clips
-    /// every entry to just below the threshold above it; the cheapest level wins, the present one where costs are equal.
+    /// The exact prox: the correction z - m and h(z). A higher level raises the largest entry to its
+    /// threshold, a lower one clips every entry to just below the threshold above it; the cheapest level
+    /// wins, the present one where costs are equal.
     fn window_prox(&self, penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
         let PoolPenalty { gamma, beta } = penalty;
         let top = m.into_iter().fold(f32::NEG_INFINITY, f32::max);
@@ -172,7 +174,8 @@ mod tests {
                 let claimed = f64::from(gamma) * f64::from(a - value).powi(2)
                     + f64::from(beta) * d.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
                 let slack = 1e-5 * claimed.max(1.0);
-                // A random point, every point with entries on the thresholds or at m, and every common ceiling.
+                // A random point, every point with entries on the thresholds or at m, and every common
+                // ceiling.
                 prop_assert!(claimed <= cost(&stairs, penalty, m, a, other) + slack);
                 for &edge in &stairs.thresholds {
                     for subset in 0u32..16 {

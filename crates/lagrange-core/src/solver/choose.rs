@@ -1,9 +1,9 @@
-//! Rank-aware choice among drawn equations.
+//! Rank-aware choice among sampled equations.
 
 use ndarray::{Array2, ArrayView2, s};
 
-/// Indices of `count` rows of `rows` `[r, d]`: first those that Gaussian elimination with row pivoting takes as pivots, which span
-/// what all rows span, then the others in their order.
+/// Indices of `count` rows of `rows` `[r, d]`: first those that Gaussian elimination with row pivoting takes
+/// as pivots, which span what all rows span, then the others in their order.
 pub(super) fn choose_rows(rows: ArrayView2<'_, f64>, count: usize) -> Vec<usize> {
     let mut work: Array2<f64> = rows.to_owned();
     let mut order: Vec<usize> = (0..rows.nrows()).collect();

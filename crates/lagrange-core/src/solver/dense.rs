@@ -4,16 +4,17 @@ use super::SolveError;
 use ndarray::{Array2, ArrayView2, s};
 use ndarray_linalg::{JobSvd, Lapack, MatrixLayout, SVDDC};
 
-/// Values below this part of the largest are zero as far as f32 data can tell.
+/// Relative size below which values count as zero: the resolution of f32 data.
 pub(super) const ZERO: f64 = 1e-6;
 
-/// Householder QR of the row-major matrix `[r, width]` in `rows`, in place: leaves the first min(r, width) rows of the triangle R.
+/// Householder QR of the row-major matrix `[r, width]` in `rows`, in place: leaves the first min(r, width)
+/// rows of the triangle R.
 ///
 /// R is an orthogonal transform of the rows, so least squares over it are least squares over them.
 ///
 /// # Panics
 /// If `rows` does not hold whole rows, or LAPACK refuses its arguments.
-pub fn triangularise<T: Lapack>(rows: &mut Vec<T>, width: usize) {
+pub(super) fn triangularise<T: Lapack>(rows: &mut Vec<T>, width: usize) {
     assert!(
         rows.len().is_multiple_of(width),
         "whole rows of {width} values"
@@ -35,13 +36,14 @@ pub fn triangularise<T: Lapack>(rows: &mut Vec<T>, width: usize) {
     }
 }
 
-/// A contiguous, row-major copy: LAPACK's wrappers refuse the strides that slices of few columns have.
+/// A contiguous, row-major copy: LAPACK's wrappers refuse the strides of slices of few columns.
 pub(super) fn packed(view: ArrayView2<'_, f64>) -> Array2<f64> {
     Array2::from_shape_vec(view.dim(), view.iter().copied().collect())
         .unwrap_or_else(|_| unreachable!("as many values as the view"))
 }
 
-/// The least-squares solution of least norm of `[T | Z]`, `[r, d + C]`, with the rank and condition number of T.
+/// The least-squares solution of least norm of `[T | Z]`, `[r, d + C]`, with the rank and condition number of
+/// T.
 pub(super) fn least_norm(
     system: ArrayView2<'_, f64>,
     unknowns: usize,
@@ -55,7 +57,7 @@ pub(super) fn least_norm(
     };
     let (u, values, vt) = left.svddc(JobSvd::Some).map_err(failed)?;
     let (Some(u), Some(vt)) = (u, vt) else {
-        return Err(SolveError::WrongForm { stage });
+        unreachable!("both were asked for")
     };
     let largest = values.iter().copied().fold(0.0, f64::max);
     let rank = values.iter().filter(|&&v| v > ZERO * largest).count();

@@ -1,38 +1,60 @@
 //! The `gram` solver: ridge least squares from the normal equations (Taylor's transpose reduction).
 
-use super::{Solution, SolveError, StageEquations, WeightSolver};
+use super::{Collector, Moments, Solution, SolveError, Solver, System};
 use crate::blas;
+use crate::network::{Network, Stage};
 use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{Lapack as _, MatrixLayout, UPLO};
 
-/// Solves the normal equations `(G + ridge * mean(diag G) I) W = M`.
+/// Solves the normal equations `(G + ridge * mean(diag G) I) W = M` of all rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Gram {
+pub(crate) struct Gram {
     /// Ridge, relative to the mean of the diagonal.
     pub ridge: f32,
 }
 
-impl WeightSolver for Gram {
-    fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
-        let StageEquations::Sums {
-            gram,
-            moment,
-            count,
-        } = equations
-        else {
-            return Err(SolveError::WrongForm { stage });
-        };
-        let solver = GramSolver::factorise(gram, self.ridge, stage)?;
+impl Solver for Gram {
+    fn takes_sums(&self) -> bool {
+        true
+    }
+
+    fn rows_per_shard(&self, _: &Stage, _: usize) -> usize {
+        0
+    }
+
+    fn collector(&self, network: &Network, _: usize, samples: usize) -> Box<dyn Collector> {
+        Box::new(Moments::new(network, samples))
+    }
+
+    fn solve(&self, system: &System<'_>) -> Result<Solution, SolveError> {
+        let stage = system.stage;
+        let (gram, moment) = system
+            .normal
+            .unwrap_or_else(|| unreachable!("shards of a solver that takes sums send them"));
+        let solver = GramSolver::factorise(gram.view(), self.ridge, stage)?;
         Ok(Solution {
-            weights: solver.solve(&moment.to_owned(), stage)?,
-            rows: count,
+            weights: solver.solve(moment, stage)?,
+            rows: system.all,
+            stand_for: system.all,
             rank: gram.nrows(),
             condition: solver.condition().into(),
         })
     }
 }
 
-/// The factor of `G + ridge * mean(diag G) I`, kept as long as G stays the same.
+/// Cholesky factor of `G + ridge * mean(diag G) I`, valid as long as G stays the same.
+///
+/// ```
+/// use lagrange_core::solver::GramSolver;
+/// use ndarray::array;
+///
+/// let solver = GramSolver::factorise(array![[4.0, 0.0], [1.0, 1.0]].view(), 0.1, 0)?;
+/// assert_eq!(solver.ridge(), 0.25);
+/// let weights = solver.solve(&array![[9.5], [4.5]], 0)?;
+/// // (4 + 0.25) x + y = 9.5 and x + (1 + 0.25) y = 4.5.
+/// assert!((&weights - &array![[1.71014], [2.23188]]).iter().all(|gap| gap.abs() < 1e-4));
+/// # Ok::<(), lagrange_core::solver::SolveError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct GramSolver {
     lower: Array2<f32>,
@@ -59,7 +81,8 @@ impl GramSolver {
         let mut lower = gram.as_standard_layout().into_owned();
         let ridge = ridge * mean;
         lower.diag_mut().map_inplace(|value| *value += ridge);
-        // LAPACK stores columns: to it our lower triangle is an upper one. What lies on the other side stays there, and is never read.
+        // LAPACK is column-major: our lower triangle is its upper one. The other triangle is neither read nor
+        // changed.
         let d = i32::try_from(lower.nrows()).unwrap_or(0);
         let layout = MatrixLayout::F { col: d, lda: d };
         let values = lower.as_slice_mut().unwrap_or_default();
@@ -68,7 +91,7 @@ impl GramSolver {
         Ok(Self { lower, ridge })
     }
 
-    /// What was added to the diagonal.
+    /// Value added to the diagonal: `ridge * mean(diag G)`.
     #[must_use]
     pub fn ridge(&self) -> f32 {
         self.ridge

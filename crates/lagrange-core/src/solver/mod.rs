@@ -1,70 +1,101 @@
 //! Weight updates: least squares over the equations `T(a_{l-1}) W = z_l`.
 //!
-//! Three solvers behind one trait: [`Sampled`] solves s * d equations drawn from the Toeplitz rows, [`Gram`] the normal equations
-//! of all rows, [`PseudoInverse`] all rows by their singular values.
+//! A `Solver` has two halves: a collector, which gathers the equations of each shard, and the solution of
+//! their totals at the coordinator. `Gram` solves the normal equations of all rows, `Sampled` `s * d`
+//! equations drawn from the Toeplitz rows, `PseudoInverse` all rows by their singular values. [`GramSolver`]
+//! is the factorised Gram matrix by itself.
 
 mod choose;
+mod collect;
 mod dense;
 mod gram;
 mod pseudo_inverse;
 mod sampled;
 mod trust_region;
 
-pub use dense::triangularise;
-pub use gram::{Gram, GramSolver};
-pub use pseudo_inverse::PseudoInverse;
-pub use sampled::Sampled;
-pub use trust_region::{gram_norm, trust_region_scale};
+pub use gram::GramSolver;
 
+pub(crate) use collect::{Block, Collected, Collection, Collector, CrossMoments, Moments};
+pub(crate) use gram::Gram;
+pub(crate) use pseudo_inverse::PseudoInverse;
+pub(crate) use sampled::Sampled;
+pub(crate) use trust_region::{gram_norm, trust_region_scale};
+
+use crate::network::{Network, Stage};
 use ndarray::{Array2, ArrayView2};
+use std::fmt::Debug;
 
-/// The equations of one stage.
+/// Equations of one stage over all shards, in the form that the solver's collectors give them.
 #[derive(Debug, Clone, Copy)]
-pub enum StageEquations<'a> {
-    /// G = T'T `[d, d]` and M = T'Z `[d, C]`, sums over all rows.
-    Sums {
-        /// G, of which only the lower triangle is read.
-        gram: ArrayView2<'a, f32>,
-        /// M.
-        moment: ArrayView2<'a, f32>,
-        /// Number of Toeplitz rows summed over.
-        count: usize,
-    },
-    /// `[T | Z]`, `[r, d + C]`: rows of T beside rows of Z, or an orthogonal transform of them.
-    Rows {
-        /// The rows.
-        rows: ArrayView2<'a, f32>,
-        /// d.
-        unknowns: usize,
-        /// Number of Toeplitz rows that they stand for: r, or more where they are triangles.
-        count: usize,
-    },
+pub(crate) struct System<'a> {
+    /// Index of the stage, from 0.
+    pub stage: usize,
+    /// G = T'T `[d, d]`, of which only the lower triangle is read, and M = T'Z `[d, C]`, for a solver that
+    /// takes sums.
+    pub normal: Option<(&'a Array2<f32>, &'a Array2<f32>)>,
+    /// `[T | Z]`, `[r, d + C]`: rows of T beside rows of Z, or triangles that stand for them.
+    pub rows: ArrayView2<'a, f32>,
+    /// Unknowns d per output.
+    pub unknowns: usize,
+    /// Number of Toeplitz rows of the step.
+    pub all: usize,
 }
 
-/// Weights, and how sound the system was.
+/// Solution of a system, with its diagnostics.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Solution {
+pub(crate) struct Solution {
     /// W, `[d, C]`.
     pub weights: Array2<f32>,
-    /// Equations per output that the weights were fitted to: Toeplitz rows, however they were summed up for
-    /// the solver.
+    /// Toeplitz rows, hence equations per output, that the weights were fitted to.
     pub rows: usize,
+    /// Toeplitz rows that the rows of the system represent: a triangle R represents all rows of its T, as
+    /// `|R W| = |T W|`.
+    pub stand_for: usize,
     /// Rank of the system.
     pub rank: usize,
     /// Its condition number, or a lower bound of it.
     pub condition: f64,
 }
 
-/// A way to solve a stage's equations.
-pub trait WeightSolver: std::fmt::Debug + Send + Sync {
-    /// The weights that solve `equations` of stage `stage` best. Never NaN: a system of less than full rank has its solution of least norm.
+/// Method to collect and solve a stage's equations.
+pub(crate) trait Solver: Debug + Send + Sync {
+    /// Whether shards send cross moments and Gram matrices.
+    fn takes_sums(&self) -> bool {
+        false
+    }
+
+    /// Number of equations of `stage` that one of `shards` shards sends: `[row of T | row of Z]`, `d + C`
+    /// values each.
+    fn rows_per_shard(&self, stage: &Stage, shards: usize) -> usize;
+
+    /// The collector of one of `shards` shards, for blocks of at most `samples` samples.
+    fn collector(&self, network: &Network, shards: usize, samples: usize) -> Box<dyn Collector>;
+
+    /// Least-squares weights of `system`, always finite: a rank-deficient system gives its least-norm
+    /// solution.
     ///
     /// # Errors
-    /// [`SolveError`] if the equations are not finite, have no solution, or are not of the form that this solver takes.
-    fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError>;
+    /// [`SolveError`] if the equations are not finite, or have no solution.
+    fn solve(&self, system: &System<'_>) -> Result<Solution, SolveError>;
 }
 
-/// Why a system could not be solved.
+/// Place of the equations of stage `index` of `stages` in a shard's rows: offset of the first value, and
+/// values of one equation.
+pub(crate) fn place(
+    solver: &dyn Solver,
+    stages: &[Stage],
+    index: usize,
+    shards: usize,
+) -> (usize, usize) {
+    let width = |stage: &Stage| stage.unknowns() + stage.conv.channels;
+    let before = stages[..index].iter();
+    let start = before
+        .map(|stage| solver.rows_per_shard(stage, shards) * width(stage))
+        .sum();
+    (start, width(&stages[index]))
+}
+
+/// Error of a weight update.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SolveError {
     /// A Gram matrix with its ridge was not positive definite.
@@ -73,30 +104,24 @@ pub enum SolveError {
         /// Index of the stage, from 0.
         stage: usize,
     },
-    /// Sums from the workers, or the weights they lead to, were not finite numbers.
+    /// Non-finite sums from the workers, or non-finite weights.
     #[error(
         "the {quantity} of stage {stage} are not finite: training diverged; lower schedule.trust or schedule.output-rate"
     )]
     NotFinite {
         /// Index of the stage, from 0.
         stage: usize,
-        /// What was not finite.
+        /// Name of the non-finite quantity.
         quantity: &'static str,
     },
-    /// The loss returned to where it began.
+    /// A loss as large as before training.
     #[error(
         "the loss grew back to where it began: training diverged; lower schedule.trust or schedule.output-rate"
     )]
     Diverged,
-    /// Equations of a form that the solver does not take.
-    #[error("the equations of stage {stage} are not of the form that the solver takes")]
-    WrongForm {
-        /// Index of the stage, from 0.
-        stage: usize,
-    },
 }
 
-/// Refuses what is not finite.
+/// Refuses non-finite values.
 pub(crate) fn check_finite<'a, T: ndarray_linalg::Scalar + Into<f64> + 'a>(
     mut values: impl Iterator<Item = &'a T>,
     stage: usize,

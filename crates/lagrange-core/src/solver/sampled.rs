@@ -1,59 +1,161 @@
-//! The `sampled` solver: s * d equations drawn from the Toeplitz rows.
+//! The `sampled` solver: `s * d` equations drawn from the Toeplitz rows.
 
 use super::choose::choose_rows;
 use super::dense::{ZERO, least_norm, packed, triangularise};
-use super::{Solution, SolveError, StageEquations, WeightSolver, check_finite};
+use super::{
+    Block, Collected, Collection, Collector, Solution, SolveError, Solver, System, check_finite,
+    place,
+};
+use crate::network::{Network, Stage};
+use crate::random::{Purpose, stream};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use ndarray_linalg::{Diag, Lapack as _, MatrixLayout, SolveTriangular, Transpose, UPLO};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// Solves the equations it is given: a square system by LU, an over-determined one by QR.
+/// Factor of equations drawn when screening, for the coordinator to choose from.
+const CHOICE: f32 = 2.0;
+/// Largest number of draws that replace one duplicate.
+const ATTEMPTS: usize = 20;
+
+/// Solves equations drawn from all rows: a square system by LU, an over-determined one by QR.
 ///
 /// | name | purpose | range |
 /// |---|---|---|
 /// | `equations` | s: equations kept per unknown | >= 1 |
-/// | `choose` | choose those that span most out of the ones given, instead of the first | |
+/// | `screen` | drop duplicates, and choose those that span most out of twice as many | |
 #[derive(Debug, Clone, Copy)]
-pub struct Sampled {
-    /// s.
+pub(crate) struct Sampled {
+    /// s: equations kept per unknown.
     pub equations: f32,
-    /// Whether to choose.
-    pub choose: bool,
+    /// Whether drawn equations are screened.
+    pub screen: bool,
 }
 
-impl WeightSolver for Sampled {
-    fn solve(&self, equations: StageEquations<'_>, stage: usize) -> Result<Solution, SolveError> {
-        let StageEquations::Rows { rows, unknowns, .. } = equations else {
-            return Err(SolveError::WrongForm { stage });
-        };
+impl Solver for Sampled {
+    fn rows_per_shard(&self, stage: &Stage, shards: usize) -> usize {
+        let choice = if self.screen { CHOICE } else { 1.0 };
+        let all = (self.equations * choice * stage.unknowns() as f32).ceil() as usize;
+        all.max(stage.unknowns()).div_ceil(shards)
+    }
+
+    fn collector(&self, network: &Network, shards: usize, _: usize) -> Box<dyn Collector> {
+        Box::new(Draws {
+            solver: *self,
+            stages: network.stages().to_vec(),
+            piles: vec![Pile::default(); network.len()],
+            random: stream(0, Purpose::Equations, 0, 0),
+            collects: 0..0,
+            samples: 0,
+            shards,
+        })
+    }
+
+    fn solve(&self, system: &System<'_>) -> Result<Solution, SolveError> {
+        let System {
+            stage,
+            rows,
+            unknowns,
+            ..
+        } = *system;
         check_finite(rows.iter(), stage, "equations")?;
         let wanted = ((self.equations * unknowns as f32) as usize)
             .clamp(unknowns, rows.nrows().max(unknowns));
         let given = rows.mapv(f64::from);
-        let system = if self.choose {
+        let chosen = if self.screen {
             let left = given.slice(s![.., ..unknowns]);
             given.select(Axis(0), &choose_rows(left, wanted))
         } else {
             given.slice(s![..wanted.min(given.nrows()), ..]).to_owned()
         };
-        let solved = match system.nrows() == unknowns {
-            true => by_lu(&system, unknowns),
-            false => by_qr(&system, unknowns),
+        let solved = match chosen.nrows() == unknowns {
+            true => by_lu(&chosen, unknowns),
+            false => by_qr(&chosen, unknowns),
         };
         let (weights, rank, condition) = match solved {
             Some((weights, condition)) => (weights, unknowns, condition),
-            None => least_norm(system.view(), unknowns, stage)?,
+            None => least_norm(chosen.view(), unknowns, stage)?,
         };
         check_finite(weights.iter(), stage, "weights")?;
         Ok(Solution {
             weights: weights.mapv(|v| v as f32),
-            rows: system.nrows(),
+            rows: chosen.nrows(),
+            stand_for: rows.nrows(),
             rank,
             condition,
         })
     }
 }
 
-/// A reciprocal condition number at which a square system of f32 data is singular: a well-posed f64 solution would still be noise.
+/// Draws of one stage so far in a round.
+#[derive(Debug, Clone, Default)]
+struct Pile {
+    seen: HashSet<u64>,
+    drawn: usize,
+}
+
+/// Collector of random equations, drawn from each block in proportion to its samples.
+#[derive(Debug, Clone)]
+struct Draws {
+    solver: Sampled,
+    stages: Vec<Stage>,
+    piles: Vec<Pile>,
+    random: ChaCha8Rng,
+    collects: std::ops::Range<usize>,
+    samples: usize,
+    shards: usize,
+}
+
+impl Collector for Draws {
+    fn begin(&mut self, round: &Collection, to: &mut Collected<'_>) {
+        let (seed, shard, number) = round.key;
+        self.random = stream(seed, Purpose::Equations, shard, number);
+        self.collects = round.stages.clone();
+        self.samples = round.samples;
+        self.piles.fill(Pile::default());
+        to.rows.fill(0.0);
+    }
+
+    fn take(&mut self, block: &Block<'_>, to: &mut Collected<'_>) {
+        let done = block.start + block.forward.samples();
+        let stages = &self.stages[self.collects.clone()];
+        for (number, stage) in stages.iter().enumerate() {
+            let index = self.collects.start + number;
+            let (start, width) = place(&self.solver, stages, number, self.shards);
+            let quota = self.solver.rows_per_shard(stage, self.shards) * done / self.samples;
+            let pile = &mut self.piles[index];
+            let rows = (block.forward.samples() * stage.rows()) as u32;
+            while pile.drawn < quota {
+                let target = &mut to.rows[start + pile.drawn * width..][..width];
+                for _ in 0..ATTEMPTS {
+                    let pick = self.random.random_range(0..rows) as usize;
+                    block.write_equation(index, stage, pick, target);
+                    if !self.solver.screen
+                        || pile.seen.insert(fingerprint(&target[..stage.patch()]))
+                    {
+                        break;
+                    }
+                }
+                pile.drawn += 1;
+            }
+        }
+    }
+
+    fn finish(&mut self, _: &mut Collected<'_>) {}
+}
+
+fn fingerprint(patch: &[f32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for value in patch {
+        value.to_bits().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Reciprocal condition number at which a square system counts as singular: of f32 data, even a precise f64
+/// solution would be noise.
 const SINGULAR: f64 = 1e-10;
 
 /// W and an estimate of the condition number; `None` if the square system is singular.
@@ -84,7 +186,7 @@ fn by_lu(system: &Array2<f64>, unknowns: usize) -> Option<(Array2<f64>, f64)> {
     Some((weights, 1.0 / reciprocal))
 }
 
-/// W and a bound of the condition number; `None` if T has not full rank.
+/// W and a bound of the condition number; `None` if T is rank-deficient.
 fn by_qr(system: &Array2<f64>, unknowns: usize) -> Option<(Array2<f64>, f64)> {
     let width = system.ncols();
     let mut values: Vec<f64> = system.iter().copied().collect();
@@ -102,7 +204,7 @@ fn by_qr(system: &Array2<f64>, unknowns: usize) -> Option<(Array2<f64>, f64)> {
     Some((weights, condition))
 }
 
-/// Ratio of the extreme pivots; `None` if the smallest is zero as far as f32 data can tell.
+/// Ratio of the extreme pivots; `None` if the smallest counts as zero.
 fn pivot_ratio(factor: ArrayView2<'_, f64>) -> Option<f64> {
     let pivots = factor.diag().mapv(f64::abs);
     let largest = pivots.iter().copied().fold(0.0, f64::max);
@@ -131,18 +233,20 @@ mod tests {
         (both, w)
     }
 
-    fn all(rows: &Array2<f32>, unknowns: usize) -> StageEquations<'_> {
-        StageEquations::Rows {
+    fn all(rows: &Array2<f32>, unknowns: usize) -> System<'_> {
+        System {
+            stage: 1,
+            normal: None,
             rows: rows.view(),
             unknowns,
-            count: rows.nrows(),
+            all: rows.nrows(),
         }
     }
 
-    fn solvers() -> [Box<dyn WeightSolver>; 3] {
-        let sampled = |choose| Sampled {
+    fn solvers() -> [Box<dyn Solver>; 3] {
+        let sampled = |screen| Sampled {
             equations: 1e6,
-            choose,
+            screen,
         };
         [
             Box::new(sampled(false)),
@@ -157,11 +261,11 @@ mod tests {
             let (rows, _) = system(seed, (2 * d + extra, d, c), 0.3);
             let (t, z) = (rows.slice(s![.., ..d]), rows.slice(s![.., d..]));
             let (gram, moment) = (t.t().dot(&t), t.t().dot(&z));
-            let sums = StageEquations::Sums { gram: gram.view(), moment: moment.view(), count: rows.nrows() };
-            let full = Gram { ridge: 0.0 }.solve(sums, 0).expect("definite");
+            let sums = System { normal: Some((&gram, &moment)), ..all(&rows, d) };
+            let full = Gram { ridge: 0.0 }.solve(&sums).expect("definite");
             prop_assert_eq!(full.rows, rows.nrows());
             for solver in solvers() {
-                let solution = solver.solve(all(&rows, d), 0).expect("full rank");
+                let solution = solver.solve(&all(&rows, d)).expect("full rank");
                 prop_assert_eq!((solution.rank, solution.rows), (d, rows.nrows()));
                 for (a, b) in solution.weights.iter().zip(&full.weights) {
                     prop_assert!((a - b).abs() < 2e-3 * b.abs().max(1.0), "{a} {b}");
@@ -172,8 +276,8 @@ mod tests {
         #[test]
         fn a_square_system_is_solved_exactly(seed in any::<u64>(), d in 1usize..12) {
             let (rows, w) = system(seed, (3 * d, d, 2), 0.0);
-            let solver = Sampled { equations: 1.0, choose: true };
-            let solution = solver.solve(all(&rows, d), 0).expect("solvable");
+            let solver = Sampled { equations: 1.0, screen: true };
+            let solution = solver.solve(&all(&rows, d)).expect("solvable");
             prop_assert_eq!(solution.rows, d);
             prop_assume!(solution.condition < 1e3);
             for (a, b) in solution.weights.iter().zip(&w) {
@@ -186,10 +290,11 @@ mod tests {
             let rank = rank.min(d - 1);
             let count = if square { d } else { 3 * d };
             let (mut rows, _) = system(seed, (count, d, 2), 0.0);
-            // Only the first `rank` columns of T are not zero: the least norm leaves the other weights at zero.
+            // Only the first `rank` columns of T are not zero: the least norm leaves the other weights at
+            // zero.
             rows.slice_mut(s![.., rank..d]).fill(0.0);
             for solver in solvers() {
-                let solution = solver.solve(all(&rows, d), 0).expect("never fails");
+                let solution = solver.solve(&all(&rows, d)).expect("never fails");
                 prop_assert_eq!(solution.rank, rank);
                 prop_assert!(solution.weights.slice(s![rank.., ..]).iter().all(|v| v.abs() < 1e-5));
                 prop_assert!(solution.weights.iter().all(|v| v.is_finite()));
@@ -198,24 +303,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_or_not_rows_is_refused() {
+    fn what_is_not_finite_is_refused() {
         let rows = Array2::from_elem((4, 3), f32::NAN);
-        let moment = Array2::zeros((2, 1));
-        let gram = Array2::eye(2);
         for solver in solvers() {
             assert!(matches!(
-                solver.solve(all(&rows, 2), 1),
+                solver.solve(&all(&rows, 2)),
                 Err(SolveError::NotFinite { stage: 1, .. })
             ));
-            let form = StageEquations::Sums {
-                gram: gram.view(),
-                moment: moment.view(),
-                count: 4,
-            };
-            assert_eq!(
-                solver.solve(form, 1).err(),
-                Some(SolveError::WrongForm { stage: 1 })
-            );
         }
     }
 }

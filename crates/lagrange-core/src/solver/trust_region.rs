@@ -1,15 +1,17 @@
 //! The trust region of hidden stages, in the metric of the Gram matrix.
 //!
-//! `|W|_G^2 = tr(W' G W)` is the mean square of T(a) W over the sampled rows: a step bounded in it changes the stage's
-//! outputs by a bounded fraction, whatever the scale and correlation of its inputs. It is the proximal least-squares
-//! step `argmin sum |z - T W|^2 + r |W - W_old|_G^2`, with r set so that the relative change is tau.
+//! `|W|_G^2 = tr(W' G W)` is the mean square of T(a) W over the sampled rows: a step bounded in it changes
+//! the stage's outputs by a bounded fraction, whatever the scale and correlation of its inputs. It is the
+//! proximal least-squares step `argmin sum |z - T W|^2 + r |W - W_old|_G^2`, with r set so that the relative
+//! change is tau.
 
 use crate::blas;
 use ndarray::{Array2, ArrayView2};
 
-/// `|W|_G = sqrt(tr(W' G W))` for W `[d, C]` and a symmetric G `[d, d]`, of which only the lower triangle is read.
+/// `|W|_G = sqrt(tr(W' G W))` for W `[d, C]` and a symmetric G `[d, d]`, of which only the lower triangle is
+/// read.
 #[must_use]
-pub fn gram_norm(gram: &Array2<f32>, weights: ArrayView2<'_, f32>) -> f32 {
+pub(crate) fn gram_norm(gram: &Array2<f32>, weights: ArrayView2<'_, f32>) -> f32 {
     let product = blas::symmetric_product(gram.view(), weights);
     let square: f64 = product
         .iter()
@@ -19,9 +21,9 @@ pub fn gram_norm(gram: &Array2<f32>, weights: ArrayView2<'_, f32>) -> f32 {
     square.max(0.0).sqrt() as f32
 }
 
-/// The factor that gives a step of `length` the length `radius`, or 0 where the step has none.
+/// Factor that scales a step of length `length` to the trust radius `radius`; 0 for a step of length 0.
 #[must_use]
-pub fn trust_region_scale(length: f32, radius: f32) -> f32 {
+pub(crate) fn trust_region_scale(length: f32, radius: f32) -> f32 {
     if length > f32::MIN_POSITIVE {
         radius / length
     } else {

@@ -1,4 +1,4 @@
-//! What a folder holds.
+//! Listings of folders.
 
 use super::names::spellings;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder and the names in it, listed once: on the file system of a cluster every question takes its time.
+/// A folder and the names in it, listed once, because queries are slow on network file systems.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -23,7 +23,7 @@ impl Folder {
         })
     }
 
-    /// Whether something is there by that name, of whatever kind.
+    /// Whether the folder has an entry of that name, of any kind.
     fn has(&self, name: &str) -> bool {
         self.names.contains(std::ffi::OsStr::new(name))
     }
@@ -49,10 +49,10 @@ impl Folder {
             .find(|path| is_file(path))
     }
 
-    /// The first few names, for somebody who looks for others.
+    /// The first few names, for a message about missing files.
     pub(super) fn holdings(&self) -> Holdings {
         let mut names: Vec<&OsString> = self.names.iter().collect();
-        // What may be a misnamed file of a set is of more interest than the rest.
+        // Files that may be misnamed files of a set come first.
         names.sort_by_key(|name| !name.to_string_lossy().contains("idx"));
         let shown = names.into_iter().take(SHOWN).map(|name| self.shown(name));
         Holdings {
@@ -61,7 +61,7 @@ impl Folder {
         }
     }
 
-    /// A name as a message has it: on one line, with its kind.
+    /// A name for a message: on one line, with its kind.
     fn shown(&self, name: &OsString) -> String {
         let text = name.to_string_lossy();
         let text = text.replace(char::is_control, "\u{fffd}");
@@ -75,7 +75,7 @@ impl Folder {
     }
 }
 
-/// Whether there is something to read at `path`. If that cannot be told, reading it will say why.
+/// Whether `path` can be read as a file. If that is unknown, reading it will give the error.
 fn is_file(path: &Path) -> bool {
     match std::fs::metadata(path) {
         Ok(metadata) => !metadata.is_dir(),
@@ -83,21 +83,21 @@ fn is_file(path: &Path) -> bool {
     }
 }
 
-/// Whether an error says that nothing is there.
+/// Whether an error means that nothing exists there.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
-/// Names in a message.
+/// Number of names in a message.
 const SHOWN: usize = 5;
 
-/// What a folder holds, in a few words.
+/// Short listing of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holdings {
     /// The first names; folders end in a slash.
     pub shown: Vec<String>,
-    /// How many there are.
+    /// Number of names in the folder.
     pub count: usize,
 }
 

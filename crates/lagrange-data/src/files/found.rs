@@ -12,8 +12,8 @@ pub(super) struct Found<'a> {
     paths: [Option<PathBuf>; 4],
 }
 
-/// The sets in `folder`, or the one with names of `only`. A folder with MNIST's names is taken for one of MNIST, whatever
-/// else is in it: no file that is gone may bring in another set unnoticed.
+/// The sets in `folder`, or the one with names of `only`. A folder with any of MNIST's names counts as MNIST,
+/// whatever else is in it: a missing file must not select another set unnoticed.
 pub(super) fn sets(folder: &Folder, only: Option<Naming>) -> Vec<Found<'_>> {
     let found = |naming| Found::look(folder, naming);
     match only {
@@ -39,7 +39,7 @@ impl<'a> Found<'a> {
     /// The four files.
     ///
     /// # Errors
-    /// [`DataError::MissingFiles`]
+    /// [`DataError::MissingFiles`] if one of the four is missing.
     pub(super) fn whole(self) -> Result<[PathBuf; 4], DataError> {
         match self.paths {
             [Some(a), Some(b), Some(c), Some(d)] => Ok([a, b, c, d]),
@@ -52,7 +52,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What to ask for to have it and no other.
+    /// Path that selects this set and no other.
     pub(super) fn choice(&self) -> PathBuf {
         match self.naming {
             Naming::Mnist => self.folder.path.clone(),
@@ -61,7 +61,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// That `folder` lacks the files of `missing`.
+/// The error that `folder` lacks the files of `missing`.
 pub(super) fn missing_files(folder: &Folder, naming: Naming, missing: &[Role]) -> DataError {
     let name = |&role| naming.names(role).swap_remove(0);
     DataError::MissingFiles {

@@ -1,4 +1,4 @@
-//! Where the four files of a set lie, under the names and in the folders in use.
+//! Search for the four files of a set, under the names and in the folders in use.
 
 mod folder;
 mod found;
@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Folders below the one given in which sets may lie: torchvision's, and what EMNIST's archive unpacks to.
+/// Subfolders in which sets may lie: torchvision's, and that of EMNIST's archive.
 const SUBFOLDERS: [&str; 7] = [
     "raw",
     "gzip",
@@ -29,11 +29,11 @@ const SUBFOLDERS: [&str; 7] = [
     "QMNIST/raw",
 ];
 
-/// The files of the set that `path` stands for, in the order of [`Role::ALL`]. It is a folder, or a folder and behind it
-/// what the set's names begin with.
+/// The files of the set that `path` stands for, in the order of [`Role::ALL`]. It is a folder, or a folder
+/// followed by the common beginning of the set's names.
 ///
 /// # Errors
-/// [`DataError`] if there is no set, or more than one, saying what there is instead.
+/// [`DataError`] if there is no set, or more than one.
 pub(crate) fn locate(path: &Path) -> Result<[PathBuf; 4], DataError> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -82,7 +82,7 @@ fn the_one(folder: &Folder, mut found: Vec<Found<'_>>) -> Result<[PathBuf; 4], D
     }
 }
 
-/// The set that `path` names by its folder and the beginning of its names.
+/// The set that `path` gives by its folder and the beginning of its names.
 fn chosen(path: &Path) -> Result<Option<[PathBuf; 4]>, DataError> {
     let beginning = path.file_name().and_then(std::ffi::OsStr::to_str);
     let naming = Naming::others().find(|naming| Some(&*naming.beginning()) == beginning);
@@ -101,7 +101,7 @@ fn list(path: &Path) -> Result<Folder, DataError> {
     Folder::list(path).map_err(|cause| DataError::unreadable(path, cause))
 }
 
-/// Those of the subfolders that are there.
+/// The subfolders that exist.
 fn subfolders(folder: &Folder) -> Result<Vec<Folder>, DataError> {
     let paths = SUBFOLDERS.map(|below| folder.path.join(below));
     let there = paths.into_iter().filter(|path| path.is_dir());
@@ -111,7 +111,7 @@ fn subfolders(folder: &Folder) -> Result<Vec<Folder>, DataError> {
 fn kind_of(path: &Path) -> Result<FileKind, DataError> {
     let read = || {
         let mut head = Vec::new();
-        // More than is looked at: compressed, it holds the beginning of what is in it.
+        // More than is examined: compressed data must contain the beginning of its content.
         File::open(path)?.take(1 << 16).read_to_end(&mut head)?;
         Ok(FileKind::unpacked(&head))
     };

@@ -1,6 +1,6 @@
-//! The names that the four files of a set go by.
+//! Names of the four files of a set.
 
-/// What one of the four files is for.
+/// Role of one of the four files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     TrainImages,
@@ -17,7 +17,7 @@ impl Role {
         Self::TestLabels,
     ];
 
-    /// MNIST's name of it.
+    /// Its name in MNIST.
     pub(crate) fn mnist_name(self) -> &'static str {
         match self {
             Self::TrainImages => "train-images-idx3-ubyte",
@@ -28,14 +28,14 @@ impl Role {
     }
 }
 
-/// Whose names the files of a set have.
+/// Naming scheme of a set's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// MNIST's, and those of the sets made to take its place.
+    /// MNIST's names, shared by its drop-in replacements.
     Mnist,
-    /// EMNIST's, of one of its splits.
+    /// EMNIST's names, of one of its splits.
     Emnist(&'static str),
-    /// QMNIST's.
+    /// QMNIST's names.
     Qmnist,
 }
 
@@ -44,13 +44,13 @@ const EMNIST_SPLITS: [&str; 6] = [
 ];
 
 impl Naming {
-    /// All but MNIST's: those whose names say which set they belong to.
+    /// All schemes but MNIST's, whose names do not tell the set.
     pub(super) fn others() -> impl Iterator<Item = Self> {
         let emnist = EMNIST_SPLITS.into_iter().map(Self::Emnist);
         emnist.chain([Self::Qmnist])
     }
 
-    /// What all its names begin with; nothing for MNIST's.
+    /// Common beginning of the names; empty for MNIST.
     pub(super) fn beginning(self) -> String {
         match self {
             Self::Mnist => String::new(),
@@ -79,7 +79,7 @@ impl Naming {
     }
 }
 
-/// A name as it was published, and as Windows and Kaggle have it.
+/// Spellings of a name: as published, and as on Windows and Kaggle.
 pub(super) fn spellings(name: &str) -> [String; 2] {
     [name.to_owned(), name.replace("-idx", ".idx")]
 }

@@ -1,4 +1,4 @@
-//! Every layout in use is found, and where none is, the message says what there is.
+//! Search for sets: every layout in use, and the messages if there is none.
 
 use crate::{DataError, Dataset, FileKind};
 use flate2::{Compression, write::GzEncoder};
@@ -18,7 +18,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// The four files of a small set whose training pixels are `first` and those behind it.
+/// The four files of a small set whose training pixels are `first` and the numbers after it.
 fn contents(first: u8) -> [Vec<u8>; 4] {
     let file = |magic: u8, dimensions: &[u8], data: Vec<u8>| {
         let mut bytes = vec![0, 0, 8, magic];
@@ -187,7 +187,7 @@ fn a_folder_with_names_of_mnist_is_one_of_mnist_whatever_else_is_in_it() {
     assert_eq!(found(folder.path()), 1);
     assert_eq!(found(&folder.path().join("emnist-digits")), 2);
     assert_eq!(found(&folder.path().join("MNIST")), 3);
-    // A file that is gone must not bring in another set unnoticed.
+    // A missing file must not select another set unnoticed.
     fs::remove_file(folder.path().join(MNIST[3])).expect("removed");
     says(&refused(folder.path()), &[&format!("no {}", MNIST[3])]);
 }

@@ -1,8 +1,8 @@
-//! What can be wrong with an IDX file.
+//! Errors of IDX files.
 
 use crate::FileKind;
 
-/// What is wrong with an IDX file.
+/// Error of an IDX file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdxError {
     /// The file ends inside its header.
@@ -20,9 +20,9 @@ pub enum IdxError {
         "this is an IDX file of {found} where one of {expected} belongs; the files are swapped or misnamed"
     )]
     WrongKind {
-        /// What belongs here.
+        /// Content expected: images or labels.
         expected: &'static str,
-        /// What is here.
+        /// Content found.
         found: &'static str,
     },
     /// An IDX file whose items are not unsigned bytes.
@@ -30,7 +30,7 @@ pub enum IdxError {
         "an IDX file of {found} items where unsigned bytes belong; convert the {kind} to bytes (type code 0x08)"
     )]
     UnsupportedType {
-        /// What belongs here.
+        /// Content expected: images or labels.
         kind: &'static str,
         /// Name of the type found.
         found: &'static str,
@@ -40,7 +40,7 @@ pub enum IdxError {
         "an IDX file of {found} dimensions where {kind} have {expected}; colour images and one-hot labels are not supported"
     )]
     UnsupportedRank {
-        /// What belongs here.
+        /// Content expected: images or labels.
         kind: &'static str,
         /// Its number of dimensions.
         expected: u8,
@@ -53,16 +53,16 @@ pub enum IdxError {
         instead(*looks_like)
     )]
     WrongMagic {
-        /// What belongs here.
+        /// Content expected: images or labels.
         kind: &'static str,
         /// Its magic number.
         expected: u32,
         /// The number found.
         found: u32,
-        /// What the file is, if that can be told.
+        /// Kind of the file.
         looks_like: FileKind,
     },
-    /// Rows of integers that are not QMNIST's.
+    /// Rows of integers in another format than QMNIST's.
     #[error(
         "labels in {found} columns of 32-bit integers, where QMNIST's have 8; \
          convert the labels to bytes (type code 0x08), one per image"
@@ -71,7 +71,7 @@ pub enum IdxError {
         /// The number found.
         found: u32,
     },
-    /// A label beyond a byte.
+    /// A label outside 0 to 255.
     #[error("label {label} of image {index}, from 0: labels are 0 to 255")]
     Label {
         /// Place of the image, from 0.
@@ -103,7 +103,7 @@ pub enum IdxError {
         /// Dimensions in the header.
         dimensions: Vec<u32>,
     },
-    /// More than any real set holds.
+    /// More data than is allowed.
     #[error(
         "the header announces {dimensions:?} items, more than the {max} bytes allowed: the header is damaged",
         max = super::MAX_BYTES
@@ -115,12 +115,12 @@ pub enum IdxError {
     /// The gzip stream is damaged.
     #[error("damaged gzip data: {reason}; copy the file again")]
     Gzip {
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
 }
 
-/// What a file is instead, and what to do about it.
+/// Kind of a wrong file, with its remedy.
 fn instead(looks_like: FileKind) -> String {
     let within = match looks_like {
         FileKind::Gzip => " within gzip",

@@ -38,20 +38,11 @@ fn plain_and_gzip_read_alike() {
 fn every_malformation_has_its_name() {
     let images = |bytes: &[u8]| read_images(bytes).expect_err("malformed");
     let good = idx(IMAGES_MAGIC, &[1, 2, 2], &[1, 2, 3, 4]);
-    assert_eq!(
-        images(&[]),
-        IdxError::TruncatedHeader {
-            expected: 16,
-            found: 0
-        }
-    );
-    assert_eq!(
-        images(&good[..9]),
-        IdxError::TruncatedHeader {
-            expected: 16,
-            found: 9
-        }
-    );
+    for found in [0, 9] {
+        let expected = 16;
+        let error = IdxError::TruncatedHeader { expected, found };
+        assert_eq!(images(&good[..found]), error);
+    }
     assert_eq!(
         images(&good[..18]),
         IdxError::Truncated {

@@ -1,5 +1,5 @@
-//! Buffers for sums, used again from round to round: a megabyte that is freed goes back to the system, and getting it back costs more than
-//! what is written to it.
+//! Buffers for sums, reused from round to round: a freed megabyte returns to the system, and mapping it again
+//! costs more than filling it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,22 +12,22 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// A buffer of `length` values to overwrite: zeros, or what was in it last.
+    /// A buffer of `length` values to overwrite, with undefined content.
     pub(super) fn take(&self, length: usize) -> Vec<f32> {
         let mut idle = lock(&self.idle);
-        // Of the very length: growing one would write what is about to be overwritten.
+        // The exact length: growing a buffer would write values that are overwritten anyway.
         match idle.iter().rposition(|buffer| buffer.len() == length) {
             Some(place) => idle.swap_remove(place),
             None => vec![0.0; length],
         }
     }
 
-    /// Takes a buffer that is no longer needed.
+    /// Returns a buffer that is no longer needed.
     pub(super) fn give_back(&self, buffer: Vec<f32>) {
         lock(&self.idle).push(buffer);
     }
 
-    /// Values to send, which come back by themselves when they have been.
+    /// Wraps values to send; their buffer returns when they are dropped.
     pub(super) fn lend(&self, values: Vec<f32>) -> Lent {
         Lent {
             values,
@@ -36,7 +36,7 @@ impl Buffers {
     }
 }
 
-/// A buffer that returns to where it came from.
+/// A buffer that returns to the idle ones when dropped.
 #[derive(Debug)]
 pub(super) struct Lent {
     values: Vec<f32>,

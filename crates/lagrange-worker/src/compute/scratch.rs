@@ -1,57 +1,57 @@
 //! Buffers of one thread.
 
+use super::inputs::Samples;
 use lagrange_core::forward::Forward;
-use lagrange_core::network::Network;
-use lagrange_core::schedule::classic::LocalSweep;
-use lagrange_core::schedule::streaming::LocalStep;
+use lagrange_core::schedule::{Schedule, WorkerHalf};
 use lagrange_core::weights::Weights;
-use lagrange_protocol::RunSpec;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Buffers of one thread.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    pub(super) kernel: Kernel,
-    /// Number of the round whose weights the forward pass has.
-    pub(super) loaded: u64,
-    pub(super) images: Vec<f32>,
-    pub(super) targets: Vec<f32>,
+    pub(super) half: Box<dyn WorkerHalf>,
+    pub(super) samples: Samples,
+    /// Weights loaded in the forward pass.
+    loaded: Option<Arc<Weights>>,
 }
 
 impl Scratch {
-    /// Takes the weights of round `number` for forward passes, unless they are there already: every shard of a round has the same.
-    pub(super) fn load_weights(&mut self, number: u64, weights: &Weights) {
-        if self.loaded != number {
-            self.kernel.forward().load(weights);
-            self.loaded = number;
+    /// The forward pass with `weights`, unless it has them already: every shard of a round has the same.
+    pub(super) fn forward(&mut self, weights: &Arc<Weights>) -> &mut Forward {
+        let loaded = |held: &Arc<Weights>| Arc::ptr_eq(held, weights);
+        if !self.loaded.as_ref().is_some_and(loaded) {
+            self.half.forward().load(weights);
+            self.loaded = Some(Arc::clone(weights));
         }
+        self.half.forward()
     }
 }
 
-/// The mathematics of the run's schedule, and a forward pass.
-#[derive(Debug)]
-pub(super) enum Kernel {
-    Streaming(Box<LocalStep>),
-    Classic(Box<LocalSweep>, Box<Forward>),
+/// Idle buffers.
+#[derive(Debug, Default)]
+pub(super) struct ScratchPool {
+    idle: Mutex<Vec<Scratch>>,
 }
 
-impl Kernel {
-    pub(super) fn new(spec: &RunSpec, network: &Network) -> Self {
-        match spec.sweep {
-            None => Self::Streaming(Box::new(LocalStep::new(network, spec.step))),
-            Some(sweep) => Self::Classic(
-                Box::new(LocalSweep::new(network, spec.step, sweep, spec.shards)),
-                Box::new(Forward::new(network, CLASSIC_BLOCK)),
-            ),
-        }
+impl ScratchPool {
+    /// Runs `work` with one thread's buffers, made when no idle ones are left.
+    pub(super) fn with<T>(
+        &self,
+        schedule: &dyn Schedule,
+        work: impl FnOnce(&mut Scratch) -> T,
+    ) -> T {
+        let idle = self.lock().pop();
+        let mut scratch = idle.unwrap_or_else(|| Scratch {
+            half: schedule.worker(),
+            samples: Samples::default(),
+            loaded: None,
+        });
+        let result = work(&mut scratch);
+        self.lock().push(scratch);
+        result
     }
 
-    pub(super) fn forward(&mut self) -> &mut Forward {
-        match self {
-            Self::Streaming(step) => step.forward(),
-            Self::Classic(_, forward) => forward,
-        }
+    fn lock(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Images of one forward pass where the schedule has no batch size of its own.
-const CLASSIC_BLOCK: usize = 16;

@@ -1,5 +1,4 @@
-//! From nothing to an open stream: the data is loaded once, the run's shards are cut from it, both sides
-//! say who they are.
+//! Handshake: load the data once, introduce both sides, and prepare the run's shards.
 
 use super::stream::{Incoming, Order, Session, carry_out, from_status, next, protocol_error, send};
 use crate::compute::Compute;
@@ -14,7 +13,7 @@ use lagrange_protocol::limits::{
 };
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
-use lagrange_protocol::{Address, ConversionError, RunSpec};
+use lagrange_protocol::{Address, RunSpec};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -24,7 +23,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-/// What outlives a connection.
+/// Worker state that outlives a connection.
 pub(super) struct Worker {
     options: WorkerOptions,
     sha256: [u8; 32],
@@ -32,12 +31,12 @@ pub(super) struct Worker {
     architecture: String,
     /// The set as loaded, until the first run's shards are cut from it.
     dataset: Option<Arc<Dataset>>,
-    /// The run worked for last: a coordinator that comes back wants the same again.
+    /// The last run: a coordinator that comes back continues it.
     known: Option<(String, RunSpec, Arc<Compute>)>,
     orders: UnboundedSender<Order>,
 }
 
-/// What a coordinator has said to a hello, and the streams on which to go on.
+/// A coordinator's answer to a hello, and the open streams.
 struct Greeting {
     welcome: v1::Welcome,
     incoming: Incoming,
@@ -50,7 +49,7 @@ impl Worker {
         let (dataset, sha256) = load(&options).await?;
         let (orders, mut waiting) = unbounded_channel::<Order>();
         let executor = Arc::clone(&options.executor);
-        // One after the other: a round of the classic schedule goes on from the one before.
+        // In order: a round of the classic schedule continues from the one before.
         tokio::spawn(async move {
             while let Some(order) = waiting.recv().await {
                 if !order.outgoing.is_closed() {
@@ -72,7 +71,7 @@ impl Worker {
         &self.options
     }
 
-    /// Makes one attempt to join: to be welcomed by `deadline`. [`WorkerError::Lost`] is worth another one.
+    /// Makes one attempt to join by `deadline`. After [`WorkerError::Lost`] another attempt may succeed.
     pub(super) async fn open(
         &mut self,
         deadline: Instant,
@@ -85,17 +84,19 @@ impl Worker {
             .map_err(|error| link.explain(error))?;
         let address = self.options.coordinator.clone();
         let welcome = greeting.welcome;
-        let spec: RunSpec = welcome
-            .spec
-            .ok_or(ConversionError::Missing("welcome.spec"))
-            .and_then(RunSpec::try_from)
-            .map_err(|error| protocol_error(&address, error))?;
+        let spec =
+            RunSpec::from_text(&welcome.spec).map_err(|error| protocol_error(&address, error))?;
+        let spec_sha256 = spec.sha256().to_vec();
         let compute = self.compute(&welcome.run, spec).await?;
-        let architecture = compute.network().describe();
-        tracing::info!(run = %welcome.run, worker = welcome.worker_id, network = %architecture, "joined");
+        tracing::info!(
+            run = %welcome.run,
+            worker = welcome.worker_id,
+            network = %compute.network().describe(),
+            "joined"
+        );
         send(
             &greeting.outgoing,
-            worker_message::Kind::Ready(v1::Ready { architecture }),
+            worker_message::Kind::Ready(v1::Ready { spec_sha256 }),
         );
         let session = Session {
             address,
@@ -108,7 +109,7 @@ impl Worker {
         Ok((session, greeting.incoming))
     }
 
-    /// Says who this is, and hears what the run is.
+    /// Sends the hello and receives the welcome.
     async fn greet(&self, channel: Channel) -> Result<Greeting, WorkerError> {
         let (outgoing, stream) = unbounded_channel();
         send(&outgoing, worker_message::Kind::Hello(self.hello()));
@@ -146,11 +147,11 @@ impl Worker {
             threads: self.options.threads as u32,
             dataset_sha256: self.sha256.to_vec(),
             architecture: self.architecture.clone(),
-            kernels: lagrange_core::blas::kernels(),
+            kernels: lagrange_core::blas::core_name(),
         }
     }
 
-    /// What computes for `run`: with the shards held already if it is the run worked for last.
+    /// The computation for `run`, with the shards already held if it is the last run.
     async fn compute(&mut self, run: &str, spec: RunSpec) -> Result<Arc<Compute>, WorkerError> {
         if let Some((known, known_spec, compute)) = &self.known
             && (known.as_str(), known_spec) == (run, &spec)
@@ -162,9 +163,10 @@ impl Worker {
             Some(dataset) => dataset,
             None => load(&self.options).await?.0,
         };
-        spec.task.check_labels("training", &dataset.train.labels)?;
-        spec.task.check_labels("test", &dataset.test.labels)?;
-        let network = spec.resolve()?;
+        let task = spec.config().task;
+        task.check_labels("training", &dataset.train.labels)?;
+        task.check_labels("test", &dataset.test.labels)?;
+        let network = spec.network();
         let source = self.options.source.clone();
         let store = ShardStore::new(source, dataset, self.sha256, &spec)?;
         let compute = Arc::new(Compute::new(spec.clone(), network, store));
@@ -173,8 +175,8 @@ impl Worker {
     }
 }
 
-/// What a refusal to join means: a service that does not know the request, or a proxy that keeps it from
-/// one, is no coordinator.
+/// Error of a refused join: a service that does not know the request, or a proxy that blocks it, is not a
+/// coordinator.
 fn not_joined(address: &Address, status: &Status) -> WorkerError {
     match status.code() {
         Code::Unimplemented | Code::PermissionDenied => WorkerError::NotACoordinator {
@@ -188,7 +190,7 @@ fn not_joined(address: &Address, status: &Status) -> WorkerError {
     }
 }
 
-/// Loads the set where everything else is computed.
+/// Loads the set on the executor.
 async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
     let source = options.source.clone();
     let (done, loaded) = oneshot::channel();

@@ -1,5 +1,5 @@
-//! The life of a worker: find the coordinator, shake hands, take work until the run is over. A lost
-//! coordinator is looked for again.
+//! Session of a worker: find the coordinator, shake hands, take work until the run is over. A lost
+//! coordinator is searched for again.
 
 mod handshake;
 mod stream;
@@ -11,10 +11,10 @@ use handshake::Worker;
 use std::future::Future;
 use std::pin::Pin;
 
-/// Works for a run until it is over, or until `stop` resolves: then it answers what it has in hand and goes.
+/// Runs a worker until its run is over, or until `stop` resolves and all outstanding work is answered.
 ///
 /// # Errors
-/// [`WorkerError`]
+/// [`WorkerError`] if the worker cannot join or continue the run.
 pub async fn run(
     options: WorkerOptions,
     stop: impl Future<Output = ()> + Send,
@@ -48,7 +48,7 @@ pub async fn run(
                     Err(error) => return Err(error),
                 }
             }
-            // The coordinator may be back soon, or a successor in its place.
+            // The coordinator, or a successor, may come back soon.
             Err(WorkerError::Lost(cause)) => cause,
             Err(error) => return Err(error),
         };
@@ -60,14 +60,14 @@ pub async fn run(
     }
 }
 
-/// The wish to stop, which comes once.
+/// Stop signal; resolves once.
 struct Stop<'a> {
     signal: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     came: bool,
 }
 
 impl Stop<'_> {
-    /// Resolves when the wish comes, and never again.
+    /// Waits for the signal; once it has come, waits for ever.
     async fn wait(&mut self) {
         if self.came {
             std::future::pending::<()>().await;

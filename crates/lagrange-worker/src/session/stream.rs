@@ -1,4 +1,4 @@
-//! An open stream: work comes in, answers and heartbeats go out.
+//! Open stream: work comes in, replies and heartbeats go out.
 
 use super::Stop;
 use crate::compute::{Answer, Compute};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tonic::{Code, Status, Streaming};
 
-/// How long a worker that wants to go may take over what it has in hand.
+/// Time limit of a leaving worker for its outstanding work.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Heartbeats within one lease.
 const HEARTBEATS: u32 = 4;
@@ -24,14 +24,14 @@ pub(super) type Incoming = Streaming<v1::CoordinatorMessage>;
 /// A message in progress: complete with its payload, not yet complete, or damaged.
 type Assembled = Result<Option<(WorkHeader, Vec<f32>)>, FrameError>;
 
-/// Something to compute, for whom, and where the answer goes.
+/// Work to compute, with the stream for its reply.
 pub(super) struct Order {
     work: Work,
     compute: Arc<Compute>,
     pub(super) outgoing: UnboundedSender<v1::WorkerMessage>,
 }
 
-/// An open stream and what is needed to answer on it.
+/// An open stream with all that is needed to reply on it.
 pub(super) struct Session {
     pub(super) address: Address,
     pub(super) run: String,
@@ -42,7 +42,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Takes work until the run is over, or until `stop` comes and all is answered.
+    /// Takes work until the run is over, or until `stop` resolves and all outstanding work is answered.
     pub(super) async fn serve(
         self,
         mut incoming: Incoming,
@@ -97,13 +97,13 @@ impl Session {
     ) -> Result<Assembled, WorkerError> {
         let fault = |error: &dyn Display| protocol_error(&self.address, error);
         let header = WorkHeader::try_from(work).map_err(|error| fault(&error))?;
-        let shape = self.compute.check(&header).map_err(|error| fault(&error))?;
-        let expected = shape.work_floats(header.shards.len());
+        let sizes = self.compute.check(&header).map_err(|error| fault(&error))?;
+        let expected = sizes.work_values(header.shards.len());
         Ok(assembler.begin(header, expected))
     }
 }
 
-/// Computes, and sends what comes of it.
+/// Computes an order and sends its reply.
 pub(super) fn carry_out(order: Order) {
     let Order {
         work,
@@ -138,7 +138,7 @@ fn send_answer(outgoing: &UnboundedSender<v1::WorkerMessage>, answer: Answer) {
     }
 }
 
-/// Queues a message. If the stream is gone, the receiving side is about to say so.
+/// Queues a message. If the stream is closed, the receiving side reports it.
 pub(super) fn send(outgoing: &UnboundedSender<v1::WorkerMessage>, kind: worker_message::Kind) {
     let _ = outgoing.send(v1::WorkerMessage { kind: Some(kind) });
 }

@@ -1,157 +1,139 @@
 //! Classic ADMM: z and a persist from step to step and are swept layer by layer, as in Taylor et al. 2016.
 //!
-//! In Taylor's order a step takes a round per stage and one more: the coordinator solves W_l from the equations `[T(a_{l-1}) | z_l]`, then
-//! the workers move a_l and z_l, then W_{l+1} is due; z_L comes last. Output-first, the workers move z_L, then a_l and
-//! z_l backwards, in one round, and the coordinator solves every stage from it. With a forward reset in every step that is the
-//! streaming schedule, block by block.
+//! In Taylor's order a step takes a round per stage and one more: the coordinator solves W_l from the
+//! equations `[T(a_{l-1}) | z_l]`, then the workers move a_l and z_l, then W_{l+1} is due; z_L comes last.
+//! Output-first, the workers move z_L, then a_l and z_l backwards, in one round, and the coordinator solves
+//! every stage from it. With a forward reset in every step its updates of z and a are those of the streaming
+//! schedule.
 
-mod collect;
-mod global;
-mod local;
-mod state;
+mod coordinator;
+mod solve;
+mod worker;
 
-pub use collect::{Collected, rows_per_shard};
-pub use global::{FullUpdate, StageSolve};
-pub use local::{LocalSweep, SweepInput, SweepOutput};
-pub use state::{ShardState, StateLost};
-
+use self::coordinator::ClassicCoordinator;
+use self::worker::ClassicWorker;
+use super::{
+    BlockOrder, ClassicParams, CoordinatorHalf, Cut, Round, Schedule, ScheduleParams, Sizes,
+    SolverKind, WorkerHalf,
+};
 use crate::equations::EquationLayout;
-use crate::network::Network;
-use serde::{Deserialize, Serialize};
+use crate::network::{Network, Stage};
+use crate::residual::StepScalars;
+use crate::solver::{Gram, PseudoInverse, Sampled, Solver, place};
+use std::ops::Range;
+use std::sync::Arc;
 
-/// In which order a step visits its blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// W_1, a_1, z_1, W_2, .. , W_L, z_L: the order of Taylor et al.
-    #[default]
-    Taylor,
-    /// z_L, a_{L-1}, z_{L-1}, .. , z_1, then every W: labels reach a stage before its weights are fitted.
-    OutputFirst,
-    /// a_1, z_1, .. , a_{L-1}, z_{L-1}, z_L, then every W: Taylor's order of z and a, in one round.
-    InputFirst,
+/// The classic schedule of one run.
+#[derive(Debug, Clone)]
+pub struct Classic {
+    params: ScheduleParams,
+    classic: ClassicParams,
+    network: Network,
+    cut: Cut,
+    solver: Arc<dyn Solver>,
 }
 
-/// Which activations the weights are fitted on, in the orders other than Taylor's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fit {
-    /// Those from before the sweep: what the network will compute again in its next forward pass.
-    #[default]
-    Forward,
-    /// Those that the sweep has just moved (Gauss-Seidel).
-    Updated,
-}
-
-/// What z and a are before a sample's first step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InitialState {
-    /// A forward pass: every constraint holds.
-    #[default]
-    Forward,
-    /// Standard normal values, a = h(z): the seed's.
-    Random,
-}
-
-/// How the equations of a weight update are solved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SolverKind {
-    /// The normal equations of all rows, with a ridge (Taylor's transpose reduction).
-    #[default]
-    Gram,
-    /// s * d equations drawn from the Toeplitz rows.
-    Sampled,
-    /// The pseudo-inverse of the matrix of all rows.
-    PseudoInverse,
-}
-
-/// What a worker must know to compute a shard's part of a classic step.
-///
-/// | name | default | purpose | range |
-/// |---|---|---|---|
-/// | `order` | Taylor | order of the blocks | |
-/// | `reset_every` | 0 | visits of a sample between forward resets of its z and a; 0 for never | |
-/// | `fit` | forward | activations that weights are fitted on, but in Taylor's order | |
-/// | `initial` | forward | z and a before a sample's first visit | |
-/// | `solver` | Gram | how equations are solved | |
-/// | `equations` | 1 | s: equations drawn per unknown, for the sampled solver | 1..=10000 |
-/// | `screen` | true | whether drawn equations are screened for rank | |
-/// | `growth` | 1 | factor of beta from step to step | 0.1..=10 |
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SweepParams {
-    /// Order of the blocks.
-    pub order: Order,
-    /// A sample's z and a are reset by a forward pass once in so many of its visits; 0 means never.
-    pub reset_every: u64,
-    /// Activations that weights are fitted on, in the orders other than Taylor's.
-    pub fit: Fit,
-    /// z and a before the first step.
-    pub initial: InitialState,
-    /// What the equations are collected for.
-    pub solver: SolverKind,
-    /// s: equations drawn per unknown, for the sampled solver.
-    pub equations: f32,
-    /// Whether drawn rows are screened: duplicates are dropped, and twice as many are sent for the coordinator to choose from.
-    pub screen: bool,
-    /// Factor of beta from step to step, at most 1000 in all.
-    pub growth: f32,
-}
-
-impl SweepParams {
-    /// Whether a step needs nothing of the steps before it: every visit starts with a forward pass.
+impl Classic {
+    /// The classic schedule of `network`, with `cut` samples in a step.
     #[must_use]
-    pub fn is_stateless(&self) -> bool {
-        self.order == Order::OutputFirst
-            && self.reset_every == 1
-            && self.initial == InitialState::Forward
-    }
-
-    /// Factor of the penalties beta in `step`.
-    #[must_use]
-    pub fn penalty_factor(&self, step: u64) -> f32 {
-        let exponent = i32::try_from(step).unwrap_or(i32::MAX);
-        self.growth.powi(exponent).clamp(1e-3, 1e3)
-    }
-}
-
-/// One round of a classic step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SweepRound {
-    /// Step of the run, from 0.
-    pub step: u64,
-    /// In Taylor's order: a_{l-1} and z_{l-1} move (z_L where this is the number of stages), then stage l's equations are collected.
-    /// In the other orders: 0.
-    pub stage: usize,
-    /// Whether Gram matrices are wanted beside what the solver needs, to audit it.
-    pub audit: bool,
-}
-
-impl SweepRound {
-    /// Whether this round moves z_L, and so takes multipliers and gives residuals.
-    #[must_use]
-    pub fn moves_outputs(&self, order: Order, stages: usize) -> bool {
-        order != Order::Taylor || self.stage == stages
-    }
-
-    /// Stages whose equations this round collects.
-    #[must_use]
-    pub fn collects(&self, order: Order, stages: usize) -> std::ops::Range<usize> {
-        match order {
-            Order::OutputFirst | Order::InputFirst => 0..stages,
-            Order::Taylor => self.stage.min(stages)..(self.stage + 1).min(stages),
+    pub fn new(
+        params: &ScheduleParams,
+        classic: &ClassicParams,
+        network: &Network,
+        cut: Cut,
+    ) -> Self {
+        let solver: Arc<dyn Solver> = match params.solver {
+            SolverKind::Gram => Arc::new(Gram {
+                ridge: params.ridge,
+            }),
+            SolverKind::Sampled => Arc::new(Sampled {
+                equations: params.equations,
+                screen: classic.screen,
+            }),
+            SolverKind::PseudoInverse => Arc::new(PseudoInverse),
+        };
+        Self {
+            params: params.clone(),
+            classic: classic.clone(),
+            network: network.clone(),
+            cut,
+            solver,
         }
     }
+
+    /// Whether `round` moves z_L, and so takes multipliers and gives residuals. In Taylor's order, round l
+    /// moves a_{l-1} and z_{l-1} and then collects stage l; the round after the last stage moves z_L.
+    fn moves_outputs(&self, round: Round) -> bool {
+        self.classic.order != BlockOrder::Taylor || round.stage == self.network.len()
+    }
+
+    /// Stages whose equations `round` collects.
+    fn collects(&self, round: Round) -> Range<usize> {
+        let stages = self.network.len();
+        match self.classic.order {
+            BlockOrder::OutputFirst | BlockOrder::InputFirst => 0..stages,
+            BlockOrder::Taylor => round.stage.min(stages)..(round.stage + 1).min(stages),
+        }
+    }
+
+    /// Layout of the sums of `round`: those of the stages collected, for a solver that takes sums and for
+    /// audits.
+    #[must_use]
+    pub fn layout(&self, round: Round) -> EquationLayout {
+        let sums = self.solver.takes_sums() || round.gram;
+        let stages = if sums { self.collects(round) } else { 0..0 };
+        EquationLayout::of_stages(&self.network, stages, sums)
+    }
+
+    /// Number of values of the equations that a shard sends in `round`.
+    fn equations(&self, round: Round) -> usize {
+        let stages = &self.network.stages()[self.collects(round)];
+        let values = |(number, stage): (usize, &Stage)| {
+            let (_, width) = place(&*self.solver, stages, number, self.cut.shards);
+            self.solver.rows_per_shard(stage, self.cut.shards) * width
+        };
+        stages.iter().enumerate().map(values).sum()
+    }
 }
 
-/// Layout of a round's sums: for the Gram solver and for audits, those of the stages collected; otherwise there are none.
-#[must_use]
-pub fn sweep_layout(network: &Network, params: &SweepParams, round: SweepRound) -> EquationLayout {
-    if params.solver == SolverKind::Gram || round.audit {
-        let stages = round.collects(params.order, network.len());
-        EquationLayout::of_stages(network, stages, true)
-    } else {
-        EquationLayout::of_stages(network, 0..0, false)
+impl Schedule for Classic {
+    fn sizes(&self, round: Round) -> Option<Sizes> {
+        let last = match self.classic.order {
+            BlockOrder::Taylor => self.network.len(),
+            BlockOrder::OutputFirst | BlockOrder::InputFirst => 0,
+        };
+        if round.stage > last {
+            return None;
+        }
+        let residuals = match self.moves_outputs(round) {
+            true => self.cut.samples * self.network.outputs(),
+            false => 0,
+        };
+        Some(Sizes {
+            shared: self.network.weights(),
+            rows_in: residuals,
+            sums: self.layout(round).len(),
+            scalars: StepScalars::count(self.network.len()),
+            rows_out: residuals + self.equations(round),
+        })
+    }
+
+    fn next(&self, round: Round) -> (u64, usize) {
+        match self.classic.order {
+            BlockOrder::Taylor if round.stage < self.network.len() => (round.step, round.stage + 1),
+            _ => (round.step + 1, 0),
+        }
+    }
+
+    fn is_stateful(&self) -> bool {
+        !self.classic.is_stateless()
+    }
+
+    fn worker(&self) -> Box<dyn WorkerHalf> {
+        Box::new(ClassicWorker::new(self.clone()))
+    }
+
+    fn coordinator(&self) -> Box<dyn CoordinatorHalf> {
+        Box::new(ClassicCoordinator::new(self.clone()))
     }
 }

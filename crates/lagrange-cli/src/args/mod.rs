@@ -1,0 +1,85 @@
+//! The command line: what all subcommands share. Each has its own flags beside what it does.
+
+mod rules;
+mod run;
+mod security;
+
+pub use rules::{RuleArgs, seconds};
+pub use run::{DECIDED, RunArgs};
+pub use security::SecurityArgs;
+
+use crate::baseline::BaselineArgs;
+use crate::bench::BenchArgs;
+use crate::certs::CertsArgs;
+use crate::compare::CompareArgs;
+use crate::config::ConfigArgs;
+use crate::coordinator::CoordinatorArgs;
+use crate::evaluate::EvaluateArgs;
+use crate::sweep::SweepArgs;
+use crate::train::TrainArgs;
+use crate::worker::WorkerArgs;
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 training diverged, 130 interrupted (what there is, is saved).";
+
+/// Trains convolutional networks without back-propagation, by ADMM, across processes and machines.
+#[derive(Debug, Parser)]
+#[command(name = "lagrange", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log filter for stderr, for example `info` or `warn,lagrange_coordinator=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "LAGRANGE_LOG",
+        default_value = "warn",
+        value_name = "FILTER",
+        value_parser = log_filter
+    )]
+    pub log: String,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train on this machine: a coordinator and local worker processes, in one command.
+    Train(TrainArgs),
+    /// Run a coordinator that workers elsewhere dial.
+    Coordinator(CoordinatorArgs),
+    /// Run a worker of a coordinator elsewhere.
+    Worker(WorkerArgs),
+    /// Measure a trained model: accuracy and confusion matrix.
+    Evaluate(EvaluateArgs),
+    /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed forms.
+    Compare(CompareArgs),
+    /// Train settings x seeds and summarise them on held-out images; goes on where it was stopped.
+    Sweep(SweepArgs),
+    /// Train one of the systems that ADMM is compared with.
+    Baseline(BaselineArgs),
+    /// Measure this machine: every kernel against matrix multiplication, and short runs with 1, 2, .. workers.
+    Bench(BenchArgs),
+    /// Show configurations.
+    Config(ConfigArgs),
+    /// Make a private authority, certificates for coordinator and workers, and a join token.
+    Certs(CertsArgs),
+}
+
+/// A filter that means something: a word that is no level would be taken for the name of a module, and hide warnings.
+fn log_filter(text: &str) -> Result<String, String> {
+    let advice =
+        "give a level (off, error, warn, info, debug, trace), or MODULE=LEVEL, separated by commas";
+    let plain = |part: &str| {
+        let level = part
+            .parse::<tracing_subscriber::filter::LevelFilter>()
+            .is_ok();
+        level || part.contains(['=', '[']) || part.starts_with("lagrange")
+    };
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(text).map_err(|e| format!("{e}; {advice}"))?;
+    match text.split(',').find(|part| !plain(part.trim())) {
+        Some(word) => Err(format!("`{word}` is no level; {advice}")),
+        None => Ok(filter.to_string()),
+    }
+}

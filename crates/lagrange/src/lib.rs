@@ -1,0 +1,64 @@
+//! Convolutional networks trained without back-propagation, by ADMM, in this process or across processes and machines.
+//!
+//! ```
+//! use lagrange::{Cluster, Dataset, RunError, Sources};
+//! use std::sync::Arc;
+//!
+//! let data = Arc::new(Dataset::load(None)?);
+//! let config = Sources::default().preset("quick").set("train-limit=2000")?.resolve()?;
+//! let run = Cluster::in_process(2).train_blocking(config, Arc::clone(&data))?;
+//! let classes = run.model.predict(&data.test.images.pixels)?;
+//! println!("{:?}: the first image is {:?}", run.result.test_accuracy, classes[0]);
+//! # assert!(run.result.test_accuracy > Some(0.8) && classes.len() == 10_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A [`Config`] decides a run's result, to the bit, together with the data; [`Sources`] makes one of presets, files and
+//! single keys. A [`Cluster`] decides where it is computed: by tasks of this process, by processes of this machine, or
+//! by workers that come from elsewhere. A run ends with a [`RunResult`] and a [`Model`], and leaves both in a run folder
+//! if it has one; an [`Observer`] hears of every step meanwhile.
+//!
+//! # Layout
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `config` | sources of a configuration, presets |
+//! | `cluster` | coordinator and workers of a run, wherever they are |
+//! | `run` | the coordinator's side of a run, from its configuration or checkpoint to its result |
+//! | `model` | trained models: files, predictions, evaluation |
+//! | `run_folder` | configuration, metrics, checkpoints, model and result of a run |
+//! | `observer` | what watches a run |
+//! | [`machine`] | what is needed of the system: BLAS, threads, files |
+//!
+//! The mathematics is `lagrange-core`, the protocol `lagrange-protocol`, the state machine `lagrange-coordinator`, the
+//! computation `lagrange-worker`.
+
+mod cluster;
+mod config;
+mod error;
+mod folder;
+pub mod machine;
+mod model;
+mod observer;
+mod run;
+mod run_folder;
+
+pub use cluster::Cluster;
+pub use config::{Preset, SourceError, Sources, is_meant_for_lagrange, presets};
+pub use error::RunError;
+pub use folder::{FolderError, lock, make_folder, write_file};
+pub use model::{Confusion, Model, ModelError};
+pub use observer::Observer;
+pub use run::{Run, RunDir};
+pub use run_folder::{RunResult, Unsaved, as_text};
+
+pub use lagrange_coordinator::{
+    Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop, TrainingError,
+};
+pub use lagrange_core::network::{Network, NetworkSpec};
+pub use lagrange_core::solver::SolveError;
+pub use lagrange_data::{
+    DataError, Dataset, DatasetSummary, Normalisation, Split, Task, TaskError,
+};
+pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};
+pub use lagrange_worker::DataSource;

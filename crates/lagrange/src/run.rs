@@ -1,0 +1,324 @@
+//! The coordinator's side of a run: from its configuration, or the checkpoint of a folder, to its result.
+
+use crate::folder::FolderError;
+use crate::model::Model;
+use crate::observer::Observers;
+use crate::run_folder::{Kept, RunFolder, RunResult};
+use crate::{
+    Config, DataError, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop,
+    Task,
+};
+use lagrange_coordinator::{
+    CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
+    hexadecimal, serve,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_stream::Stream;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Run {
+    /// Its figures.
+    pub result: RunResult,
+    /// The trained model: the last one, whether the run was interrupted or not.
+    pub model: Model,
+}
+
+/// Where a run's configuration, metrics, checkpoints, model and result are written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RunDir {
+    /// Nowhere.
+    #[default]
+    None,
+    /// In `runs/TASK-seedN-TIME`.
+    Named,
+    /// In this folder.
+    At(PathBuf),
+}
+
+/// What a run needs beside its configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) rules: Rules,
+    pub(crate) security: Security,
+    pub(crate) observers: Observers,
+}
+
+/// A run that is ready to be served.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    config: Config,
+    training: Training,
+    dataset_sha256: [u8; 32],
+    data: DataSource,
+    folder: Folder,
+    surroundings: Surroundings,
+}
+
+/// The folder of a run, made when the run begins.
+#[derive(Debug)]
+enum Folder {
+    New(RunDir),
+    Opened(Box<RunFolder>),
+}
+
+impl Prepared {
+    /// The run of `config` on `data`.
+    pub(crate) fn new(
+        config: Config,
+        data: DataSource,
+        run_dir: RunDir,
+        surroundings: Surroundings,
+    ) -> Result<Self, RunError> {
+        let summary = summary_of(&data)?;
+        let training = new_training(&config, &summary, surroundings.rules)?;
+        Ok(Self {
+            training,
+            config,
+            dataset_sha256: summary.sha256,
+            data,
+            folder: Folder::New(run_dir),
+            surroundings,
+        })
+    }
+
+    /// Takes up the run of the folder at `path` where its last sound checkpoint left it, or from the beginning if there
+    /// is none; with `epochs`, as a run of so many.
+    pub(crate) fn resume(
+        path: &Path,
+        epochs: Option<f64>,
+        data: DataSource,
+        mut surroundings: Surroundings,
+    ) -> Result<Self, RunError> {
+        let summary = summary_of(&data)?;
+        let (folder, config) = RunFolder::reopen(path, epochs)?;
+        let checkpoints = folder.checkpoints();
+        checkpoints.tidy();
+        let found = checkpoints.newest();
+        let found = found.map_err(unusable(&path.join("checkpoints")))?;
+        let observers = &mut surroundings.observers;
+        for (path, error) in &found.damaged {
+            observers.notice(&format!("warning: {}: {error}", path.display()));
+        }
+        let (training, kept) = match found.snapshot {
+            None => {
+                observers.notice("warning: no sound checkpoint is left: starting at step 0");
+                (new_training(&config, &summary, surroundings.rules)?, None)
+            }
+            Some((path, snapshot)) => {
+                if !found.damaged.is_empty() {
+                    observers.notice(&format!("warning: going back to {}", path.display()));
+                }
+                let data = hexadecimal(&summary.sha256);
+                let training =
+                    Training::resume(&snapshot, config.clone(), &data, surroundings.rules)
+                        .map_err(unusable(&path))?;
+                tell_of_new_length(observers, &snapshot, &training, config.schedule.epochs);
+                let (step, due) = (snapshot.facts.steps().0, training.due());
+                (training, Some(Kept { step, due }))
+            }
+        };
+        folder.rewrite_config(&config)?;
+        folder.keep_metrics(kept.as_ref())?;
+        Ok(Self {
+            config,
+            training,
+            dataset_sha256: summary.sha256,
+            data,
+            folder: Folder::Opened(Box::new(folder)),
+            surroundings,
+        })
+    }
+
+    /// Workers that the run begins with.
+    pub(crate) fn workers(&self) -> usize {
+        self.surroundings.rules.workers
+    }
+
+    /// Tells observers where workers are waited for.
+    pub(crate) fn listening(&mut self, address: SocketAddr) {
+        let rules = &self.surroundings.rules;
+        let workers = rules.workers.max(rules.minimum);
+        self.surroundings.observers.listening(address, workers);
+    }
+
+    /// Serves the run to workers on `incoming` connections until it ends, and writes its folder. `stop` asks for an early
+    /// end.
+    pub(crate) async fn serve<I>(
+        self,
+        incoming: impl Stream<Item = io::Result<(I, SocketAddr)>> + Send + 'static,
+        stop: impl Future<Output = Stop> + Send + 'static,
+    ) -> Result<Run, RunError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self {
+            config,
+            training,
+            dataset_sha256,
+            data,
+            folder,
+            surroundings,
+        } = self;
+        let folder = open(folder, &config, &training)?;
+        let mut observers = surroundings.observers;
+        if let Some(folder) = &folder {
+            observers.0.insert(0, Box::new(folder.metrics()?));
+        }
+        let normalisation = training.spec().dataset().normalisation;
+        let (observer, watched) = observers.watch(training.steps())?;
+        let options = ServeOptions {
+            dataset_sha256,
+            checkpoints: folder.as_ref().map(RunFolder::checkpoints),
+            security: surroundings.security,
+            observer,
+            own_threads: true,
+        };
+        let begin = Instant::now();
+        let ended = serve(incoming, training, options, stop).await;
+        let seconds = begin.elapsed().as_secs_f64();
+        let seen = watched.await.map_err(|_| RunError::Observer)?;
+        let ((served, audience), folder) = match (ended, folder) {
+            (Ok(ended), folder) => (ended, folder),
+            (Err(source), Some(folder)) if seen.step || !folder.is_new() => {
+                let folder = folder.path().to_owned();
+                return Err(RunError::Unfinished { source, folder });
+            }
+            (Err(source), folder) => {
+                if let Some(folder) = folder {
+                    folder.discard();
+                }
+                return Err(source.into());
+            }
+        };
+        let model = Model {
+            task: config.task,
+            spec: config.network.clone(),
+            network: served.outcome.network.clone(),
+            weights: served.outcome.weights.clone(),
+            normalisation,
+        };
+        let mut result = result(&config, surroundings.rules.workers, &served, seconds);
+        evaluate_here(&mut result, &model, config.validation, &data);
+        let saved = match folder {
+            None => Ok(result),
+            Some(folder) => folder.finish(&model, result),
+        };
+        let message = match &saved {
+            Ok(_) => "the run is complete",
+            Err(_) => "the run is over, but cannot be saved",
+        };
+        if let Err(error) = audience.dismiss(message).await {
+            tracing::warn!(%error, "the run is over, but workers could not be told");
+        }
+        saved.map(|result| Run { result, model })
+    }
+}
+
+/// Everything of `data` but its pixels; the embedded MNIST need not be unpacked for it.
+fn summary_of(data: &DataSource) -> Result<DatasetSummary, RunError> {
+    match data {
+        DataSource::Files(directory) => Ok(DatasetSummary::load(directory.as_deref())?),
+        DataSource::Shared(dataset) => Ok(DatasetSummary::of(dataset)?),
+    }
+}
+
+fn new_training(
+    config: &Config,
+    summary: &DatasetSummary,
+    rules: Rules,
+) -> Result<Training, RunError> {
+    config.task.check_labels("training", &summary.train)?;
+    config.task.check_labels("test", &summary.test)?;
+    let spec = RunSpec::new(config.clone(), DatasetFacts::of(summary))?;
+    let identity = Identity {
+        run: run_name(config.task, config.seed),
+        dataset_sha256: hexadecimal(&summary.sha256),
+    };
+    Ok(Training::new(identity, Plan::new(spec), rules))
+}
+
+/// A name that no other run of this coordinator's workers has.
+fn run_name(task: Task, seed: u64) -> String {
+    let time = jiff::Timestamp::now().as_millisecond();
+    format!("{task}-seed{seed}-{time}")
+}
+
+fn unusable(path: &Path) -> impl FnOnce(CheckpointError) -> RunError {
+    let path = path.to_owned();
+    |source| RunError::Checkpoint { path, source }
+}
+
+/// Says what becomes of the schedule of a run that is made longer or shorter.
+fn tell_of_new_length(
+    observers: &mut Observers,
+    snapshot: &Snapshot,
+    training: &Training,
+    epochs: f64,
+) {
+    let ((step, total), (_, before)) = (training.steps(), snapshot.facts.steps());
+    if total == before {
+        return;
+    }
+    let left = |total: u64| 1.0 - step as f64 / total as f64;
+    observers.notice(&format!(
+        "going on to {epochs} epochs, {total} steps: step lengths, which fall to 0 over the whole run, are at {:.2} of \
+         their first value at step {step}, where the run of {before} steps had {:.2}",
+        left(total),
+        left(before).max(0.0),
+    ));
+}
+
+/// The run's folder, with room for what its end will write.
+fn open(
+    folder: Folder,
+    config: &Config,
+    training: &Training,
+) -> Result<Option<RunFolder>, FolderError> {
+    const HEADER: u64 = 8 << 10;
+    let mut folder = match folder {
+        Folder::New(RunDir::None) => return Ok(None),
+        Folder::New(RunDir::Named) => RunFolder::create(None, config)?,
+        Folder::New(RunDir::At(path)) => RunFolder::create(Some(&path), config)?,
+        Folder::Opened(folder) => *folder,
+    };
+    match folder.reserve(4 * training.network().weights() as u64 + HEADER) {
+        Ok(()) => Ok(Some(folder)),
+        Err(error) => {
+            folder.discard();
+            Err(error)
+        }
+    }
+}
+
+fn result(config: &Config, workers: usize, served: &Served, seconds: f64) -> RunResult {
+    RunResult {
+        workers,
+        seconds,
+        bytes_sent: served.bytes_sent + served.bytes_received,
+        bytes_to_workers: served.bytes_sent,
+        bytes_from_workers: served.bytes_received,
+        ..RunResult::new(config, &served.outcome)
+    }
+}
+
+/// Evaluates a run that was interrupted when no worker was left to do it.
+fn evaluate_here(result: &mut RunResult, model: &Model, validation: usize, data: &DataSource) {
+    if result.test_accuracy.is_some() {
+        return;
+    }
+    let dataset = match data.load() {
+        Ok((dataset, _)) => dataset,
+        Err(error) => {
+            result.not_evaluated = Some(DataError::to_string(&error));
+            return;
+        }
+    };
+    let accuracy = |split| model.evaluate(&dataset, split, validation).accuracy();
+    result.validation_accuracy = accuracy(Split::Validation);
+    result.test_accuracy = accuracy(Split::Test);
+}

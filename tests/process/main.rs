@@ -1,0 +1,25 @@
+//! Tests of the built binary: processes as a user starts them, and what befalls them.
+//!
+//! They lie with the other cluster tests, but are compiled as a test of `lagrange-cli`: only there does cargo build the
+//! binary with them.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod binary;
+mod by_hand;
+mod chaos;
+mod command_line;
+mod data_names;
+mod failed_runs;
+mod full_disk;
+mod handshake;
+mod health;
+#[cfg(target_os = "linux")]
+mod limits;
+mod mishaps;
+mod processes;
+mod recovery;
+mod resume;
+mod security;
+mod signals;
+mod studies;
+mod tls_errors;

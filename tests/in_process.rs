@@ -70,7 +70,8 @@ async fn real_digits_are_learnt_from_two_thousand_images() {
     assert!(result.bytes_to_workers > 0 && result.bytes_from_workers > result.bytes_to_workers);
 }
 
-/// Squared loss from random kernels diverged while early steps relied on the Gram matrix of one batch: 70 % here, 10 % on all images.
+/// Squared loss from random kernels diverged while early steps relied on the Gram matrix of one batch: 70 %
+/// here, 10 % on all images.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_stage_survives_its_first_steps_from_random_kernels() {
     let folder = tempfile::tempdir().expect("folder");

@@ -1,6 +1,8 @@
-//! Whole clusters on a simulated network, cut, slowed and crashed as a seed has it: the same bits in the end, whatever happened.
+//! Whole clusters on a simulated network, cut, slowed and crashed as a seed has it: the same bits in the end,
+//! whatever happened.
 //!
-//! `LAGRANGE_SEEDS=17 cargo test --release --package lagrange-tests --test network` replays one seed, `LAGRANGE_SEEDS=0..5000` runs more of them than usual.
+//! `LAGRANGE_SEEDS=17 cargo test --release --package lagrange-tests --test network` replays one seed,
+//! `LAGRANGE_SEEDS=0..5000` runs more of them than usual.
 
 use lagrange_coordinator::{Observed, RunEvent};
 use lagrange_tests::network::{Cluster, Counts, Simulated};

@@ -1,4 +1,5 @@
-//! The state machine under faults, without sockets: whatever happens to workers, the result has the same bits.
+//! The state machine under faults, without sockets: whatever happens to workers, the result has the same
+//! bits.
 
 use lagrange::Config;
 use lagrange_coordinator::{Command, Event, Snapshot, Training, TrainingError};
@@ -216,7 +217,8 @@ impl Choices {
 fn every_choice_is_independent_of_the_number_of_workers_and_changes_the_result() {
     let dataset = Arc::new(bars(200, 40));
     let mut base = small_config(8);
-    // Long enough for margins beyond 1, where losses differ, and for steps that do not refresh the Gram matrices.
+    // Long enough for margins beyond 1, where losses differ, and for steps that do not refresh the Gram
+    // matrices.
     base.schedule.epochs = 8.0;
     let mut choices = Choices::new(base, dataset);
     let mut check = |change: &dyn Fn(&mut Config)| choices.check(change);

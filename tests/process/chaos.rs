@@ -1,8 +1,10 @@
-//! Chaos: processes killed, stopped and asked to go at moments drawn from a seed. The run ends as if nothing had been.
+//! Chaos: processes killed, stopped and asked to go at moments drawn from a seed. The run ends as if nothing
+//! had been.
 //!
-//! A seed decides the topology, the rules and what happens when ([`Schedule`]); how fast processes run it does not decide, so a schedule
-//! meets other instants of a run each time. A failure names its seed. `LAGRANGE_CHAOS_SEEDS=17 cargo test --release --test process chaos` replays
-//! it alone, and `LAGRANGE_CHAOS_SEEDS=0..200` goes on for longer; `-- --nocapture` shows what happens.
+//! A seed decides the topology, the rules and what happens when ([`Schedule`]); how fast processes run it
+//! does not decide, so a schedule meets other instants of a run each time. A failure names its seed.
+//! `LAGRANGE_CHAOS_SEEDS=17 cargo test --release --test process chaos` replays it alone, and
+//! `LAGRANGE_CHAOS_SEEDS=0..200` goes on for longer; `-- --nocapture` shows what happens.
 
 use crate::binary::cluster::{Launch, quiet_address};
 use crate::binary::json;

@@ -1,4 +1,5 @@
-//! Bad input as a user gives it: a one-line error that says what to do, a non-zero exit code, nothing left behind.
+//! Bad input as a user gives it: a one-line error that says what to do, a non-zero exit code, nothing left
+//! behind.
 
 use crate::binary::{failure, lagrange, path};
 use lagrange_tests::{bars, write_idx};

@@ -1,5 +1,5 @@
-//! Data as it lies on people's disks: whatever it is called there, it is the same data; and what is no data is called
-//! by its name.
+//! Data as it lies on people's disks: whatever it is called there, it is the same data; and what is no data
+//! is called by its name.
 
 use crate::binary::{failure, json, lagrange, last_json};
 use lagrange_data::Dataset;

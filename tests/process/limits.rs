@@ -1,4 +1,5 @@
-//! Systems that give less than usual: memory, threads, files, locks. What is missing is named at the start, and never looped for.
+//! Systems that give less than usual: memory, threads, files, locks. What is missing is named at the start,
+//! and never looped for.
 
 use crate::binary::process::{borrowed, children_of, short_run, signal, wait_for_step};
 use crate::binary::run_files::assert_same_result;

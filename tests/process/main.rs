@@ -1,7 +1,7 @@
 //! Tests of the built binary: processes as a user starts them, and what befalls them.
 //!
-//! They lie with the other cluster tests, but are compiled as a test of `lagrange-cli`: only there does cargo build the
-//! binary with them.
+//! They lie with the other cluster tests, but are compiled as a test of `lagrange-cli`: only there does cargo
+//! build the binary with them.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod binary;

@@ -1,5 +1,5 @@
-//! Ordinary mishaps of ordinary machines: closed logs, odd environments, file systems and limits. They cost nothing, or are
-//! named in one line that says what to do.
+//! Ordinary mishaps of ordinary machines: closed logs, odd environments, file systems and limits. They cost
+//! nothing, or are named in one line that says what to do.
 
 use crate::binary::process::{borrowed, short_run};
 use crate::binary::run_files::{assert_same_result, metrics};

@@ -1,4 +1,5 @@
-//! How long a run stands still when a process is lost: from the loss to the next step that is completed without it.
+//! How long a run stands still when a process is lost: from the loss to the next step that is completed
+//! without it.
 
 #![allow(clippy::print_stdout, reason = "the times are the result")]
 
@@ -99,7 +100,8 @@ fn a_run_goes_on_within_two_leases_of_any_loss() {
     coordinators_killed();
 }
 
-/// The connection of a process that was killed is reset: nobody has to wait for its lease, which is the default.
+/// The connection of a process that was killed is reset: nobody has to wait for its lease, which is the
+/// default.
 fn workers_killed() {
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), &[]);
@@ -121,7 +123,8 @@ fn workers_killed() {
     );
 }
 
-/// A process that was stopped says nothing: only its lease tells, as long as nobody else is asked to do its work as well.
+/// A process that was stopped says nothing: only its lease tells, as long as nobody else is asked to do its
+/// work as well.
 fn workers_stopped() {
     let folder = tempfile::tempdir().expect("folder");
     let rules = ["--lease", "2", "--speculate", "0"];

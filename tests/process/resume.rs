@@ -1,4 +1,5 @@
-//! Runs that are killed or stopped and taken up again: same bits, whatever was lost and however many workers go on.
+//! Runs that are killed or stopped and taken up again: same bits, whatever was lost and however many workers
+//! go on.
 
 use crate::binary::process::{
     borrowed, children_of, short_run, signal, start_until_step, wait_until,
@@ -244,7 +245,8 @@ fn damaged_checkpoints_are_named_and_passed_over() {
     }
 }
 
-/// What a coordinator leaves that is killed before a checkpoint gets its name: part of a file, under another name, beside the one before.
+/// What a coordinator leaves that is killed before a checkpoint gets its name: part of a file, under another
+/// name, beside the one before.
 #[test]
 fn a_checkpoint_that_did_not_get_its_name_is_not_one() {
     let case = Case::new(4, &[]);

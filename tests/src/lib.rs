@@ -1,7 +1,7 @@
 //! Helpers shared by the cluster tests: a small dataset and a cluster without sockets.
 //!
-//! The tests that need the built binary (`processes.rs`, `command_line.rs`, `handshake.rs`) lie beside this crate but are compiled
-//! as tests of `lagrange-cli`: only there does cargo build the binary with them.
+//! The tests that need the built binary (`process/`) lie beside this crate but are compiled as a test of
+//! `lagrange-cli`: only there does cargo build the binary with them.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod hostile;

@@ -1,5 +1,6 @@
-//! A cluster in memory: the coordinator's state machine and the workers' mathematics under virtual time, with messages delayed, duplicated and lost, and
-//! workers killed, frozen, slowed and added as a seed decides. No sockets and no clock, so a seed replays exactly.
+//! A cluster in memory: the coordinator's state machine and the workers' mathematics under virtual time, with
+//! messages delayed, duplicated and lost, and workers killed, frozen, slowed and added as a seed decides. No
+//! sockets and no clock, so a seed replays exactly.
 
 use crate::Prepared;
 use lagrange::Config;
@@ -32,7 +33,8 @@ pub struct Faults {
     pub duplicate: u32,
     /// A reply holds values that are no numbers.
     pub garbage: u32,
-    /// The coordinator dies, in tenths of a percent per event, and is started again from what it had written down.
+    /// The coordinator dies, in tenths of a percent per event, and is started again from what it had written
+    /// down.
     pub crash: u32,
 }
 

@@ -25,7 +25,8 @@ pub enum Fault {
     Join,
 }
 
-/// A fault and its moment: once `step` is completed, and a checkpoint is just being written if `writing`, and `delay` has passed.
+/// A fault and its moment: once `step` is completed, and a checkpoint is just being written if `writing`, and
+/// `delay` has passed.
 #[derive(Debug, Clone, Copy)]
 pub struct Strike {
     /// Steps completed before it.
@@ -67,8 +68,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of `seed` for a run whose steps number `streaming` or, if it is one of the classic schedule, `classic`, and whose
-    /// workers' lease is `lease`. Every fourth seed is a run in one command, every fifth one of the classic schedule.
+    /// The schedule of `seed` for a run whose steps number `streaming` or, if it is one of the classic
+    /// schedule, `classic`, and whose workers' lease is `lease`. Every fourth seed is a run in one command,
+    /// every fifth one of the classic schedule.
     #[must_use]
     pub fn of_seed(seed: u64, streaming: u64, classic: u64, lease: Duration) -> Self {
         let mut random = stream(seed, Purpose::Rows, 98, 0);

@@ -21,8 +21,8 @@ pub(crate) trait Features {
     fn rows(&mut self, images: ArrayView2<'_, f32>) -> ArrayView2<'_, f32>;
 }
 
-/// Fits one regression per ridge and scores them, in the order of `ridges`. The seconds of each hold the pass over the
-/// training images, which all share, and its own solution.
+/// Fits one regression per ridge and scores them, in the order of `ridges`. The seconds of each hold the pass
+/// over the training images, which all share, and its own solution.
 pub(crate) fn fit_and_score(
     problem: &Problem,
     features: &mut impl Features,

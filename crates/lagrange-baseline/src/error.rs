@@ -5,7 +5,8 @@ use lagrange_data::{NoContrast, PartitionError, TaskError};
 
 /// Why a baseline cannot be had.
 ///
-/// Every message is complete in one line; causes are fields and not sources, which would be printed a second time.
+/// Every message is complete in one line; causes are fields and not sources, which would be printed a second
+/// time.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// An option is out of its range.

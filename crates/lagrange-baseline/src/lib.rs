@@ -1,11 +1,12 @@
 //! What the ADMM trainer is compared with, on the same data and the same network:
 //!
-//! - `back_propagation`, with the feature `back-propagation`: the network trained by back-propagation, with plain SGD
-//!   or Adam, by the library candle;
+//! - `back_propagation`, with the feature `back-propagation`: the network trained by back-propagation, with
+//!   plain SGD or Adam, by the library candle;
 //! - [`ridge_on_pixels`]: one linear map of the pixels, in closed form;
 //! - [`random_filters`]: the network with its hidden kernels left random, and the last stage in closed form.
 //!
-//! All are scored by the same rule, [`lagrange_data::Task::predict`], on the same cut of the data as a training run.
+//! All are scored by the same rule, [`lagrange_data::Task::predict`], on the same cut of the data as a
+//! training run.
 
 #[cfg(feature = "back-propagation")]
 mod back_propagation;

@@ -1,4 +1,5 @@
-//! The data of a comparison, cut and normalised as for a training run, and the score of what was fitted to it.
+//! The data of a comparison, cut and normalised as for a training run, and the score of what was fitted to
+//! it.
 
 use crate::BaselineError;
 use lagrange_core::network::{Network, NetworkSpec, Shape};
@@ -59,12 +60,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Cuts `dataset` as a training run does: the last `validation` training images are held out, then the first
-    /// `train_limit` of the rest are fitted to.
+    /// Cuts `dataset` as a training run does: the last `validation` training images are held out, then the
+    /// first `train_limit` of the rest are fitted to.
     ///
     /// # Errors
-    /// [`BaselineError::Partition`] if nothing is left to fit to, [`BaselineError::Task`] if the task has no output for a
-    /// label, [`BaselineError::NoContrast`], [`BaselineError::NoTestImages`].
+    /// [`BaselineError::Partition`] if nothing is left to fit to, [`BaselineError::Task`] if the task has no
+    /// output for a label, [`BaselineError::NoContrast`], [`BaselineError::NoTestImages`].
     pub fn new(
         dataset: &Dataset,
         task: Task,
@@ -162,7 +163,8 @@ mod tests {
         assert_eq!(problem.train.labels, [0, 1, 2, 3]);
         assert_eq!(problem.validation.labels, [7, 8]);
         assert_eq!(problem.test.labels, [0, 1, 2]);
-        // Of all nine training images, whatever part of them is fitted to: 0 to 8, with mean 4 and variance 20 / 3.
+        // Of all nine training images, whatever part of them is fitted to: 0 to 8, with mean 4 and variance
+        // 20 / 3.
         let normalisation = Normalisation::new(0.0157, 0.0101).expect("sound");
         let mut seven = [0.0; 4];
         Normaliser::new(normalisation).apply(&[7; 4], &mut seven);

@@ -1,5 +1,5 @@
-//! A network whose hidden kernels are not fitted: only its last stage is, in closed form. What the kernels' training buys is the
-//! distance to this.
+//! A network whose hidden kernels are not fitted: only its last stage is, in closed form. What the kernels'
+//! training buys is the distance to this.
 
 use crate::closed_form::{BLOCK, Features, fit_and_score};
 use crate::{BaselineError, Problem, Score};
@@ -10,7 +10,8 @@ use lagrange_core::start;
 use lagrange_core::weights::Weights;
 use ndarray::ArrayView2;
 
-/// [`ridge_on_features`] behind He's random kernels, those that a training run with `seed` and He's start begins with.
+/// [`ridge_on_features`] behind He's random kernels, those that a training run with `seed` and He's start
+/// begins with.
 ///
 /// # Errors
 /// As [`ridge_on_features`].
@@ -23,15 +24,18 @@ pub fn random_filters(
     ridge_on_features(problem, network, &start::he(network, seed), ridges)
 }
 
-/// Passes all images through the hidden stages of `weights` and fits the last stage to the +-1 targets by ridge regression, once per
-/// candidate of `ridges`; scores come in their order. The last stage of `weights` takes no part.
+/// Passes all images through the hidden stages of `weights` and fits the last stage to the +-1 targets by
+/// ridge regression, once per candidate of `ridges`; scores come in their order. The last stage of `weights`
+/// takes no part.
 ///
-/// A ridge is relative to the mean of the Gram matrix's diagonal, and holds for the bias too: the convention of the trainer.
+/// A ridge is relative to the mean of the Gram matrix's diagonal, and holds for the bias too: the convention
+/// of the trainer.
 ///
 /// # Errors
-/// [`BaselineError::Mismatch`] if the network is for other images or another task, [`BaselineError::OtherWeights`] if the weights
-/// are of another network, [`BaselineError::Option`] without a ridge, or with one that is not a finite number above 0;
-/// [`BaselineError::Unsolvable`] if a ridge is too small for f32, [`BaselineError::NotFinite`] if activations are not finite.
+/// [`BaselineError::Mismatch`] if the network is for other images or another task,
+/// [`BaselineError::OtherWeights`] if the weights are of another network, [`BaselineError::Option`] without a
+/// ridge, or with one that is not a finite number above 0; [`BaselineError::Unsolvable`] if a ridge is too
+/// small for f32, [`BaselineError::NotFinite`] if activations are not finite.
 pub fn ridge_on_features(
     problem: &Problem,
     network: &Network,

@@ -4,10 +4,11 @@ use crate::closed_form::{BLOCK, Features, fit_and_score};
 use crate::{BaselineError, Problem, Score};
 use ndarray::{Array2, ArrayView2, s};
 
-/// Regresses the +-1 targets on the normalised pixels and a bias, in closed form, once per candidate of `ridges`; scores come in
-/// their order.
+/// Regresses the +-1 targets on the normalised pixels and a bias, in closed form, once per candidate of
+/// `ridges`; scores come in their order.
 ///
-/// A ridge is relative to the mean of the Gram matrix's diagonal, and holds for the bias too: the convention of the trainer.
+/// A ridge is relative to the mean of the Gram matrix's diagonal, and holds for the bias too: the convention
+/// of the trainer.
 ///
 /// # Errors
 /// [`BaselineError::Option`] without a ridge, or with one that is not a finite number above 0;

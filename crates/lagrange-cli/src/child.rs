@@ -46,8 +46,8 @@ const SIGNAL_DELAY: Duration = Duration::from_millis(300);
 /// How long a run whose parent was killed may take to end.
 const ORPHAN_END: Duration = Duration::from_secs(5);
 
-/// A command of this program that ends stdout with a line of JSON. Configuration from the environment is kept from it: what it is to
-/// do, its parent says. Its log would only be in the way of its error message.
+/// A command of this program that ends stdout with a line of JSON. Configuration from the environment is kept
+/// from it: what it is to do, its parent says. Its log would only be in the way of its error message.
 pub(crate) fn command() -> Result<Command> {
     let mut command = Command::new(executable()?);
     let (flags, names) = (flag_variables(), std::env::vars_os().map(|(name, _)| name));

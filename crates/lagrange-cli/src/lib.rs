@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //!
-//! `args` has the flags that subcommands share, `parse` what clap leaves open; every other module is a subcommand with
-//! its flags, or what several of them need: `child` and `tally` for those that run others, `output` and `progress` for
-//! what people see.
+//! `args` has the flags that subcommands share, `parse` what clap leaves open; every other module is a
+//! subcommand with its flags, or what several of them need: `child` and `tally` for those that run others,
+//! `output` and `progress` for what people see.
 
 mod args;
 mod baseline;
@@ -70,7 +70,8 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     }
     needs(command, log)?.ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves tasks about.
+        // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves
+        // tasks about.
         .worker_threads(if matches!(command, Command::Coordinator(_)) {
             2
         } else {
@@ -143,10 +144,14 @@ fn run_at_once(command: &Command) -> Result<()> {
 
 /// Prints what a run came to, saved or not.
 fn ended(result: Result<RunResult>, json: bool) -> Result<ExitCode> {
-    let result = result.inspect_err(|error| {
-        if let Some(RunError::Unsaved(unsaved)) = error.downcast_ref() {
+    let result = result.map_err(|error| {
+        let Some(RunError::Unsaved(unsaved)) = error.downcast_ref() else {
+            return error;
+        };
+        match train::print_result(&unsaved.result, json) {
+            Ok(()) => error.context("the result is on stdout, but not saved"),
             // The error that is about to be told says more than one of stdout would.
-            let _ = train::print_result(&unsaved.result, json);
+            Err(_) => error,
         }
     })?;
     train::print_result(&result, json)?;

@@ -8,9 +8,10 @@ fn main() -> ExitCode {
     lagrange_cli::main()
 }
 
-/// OpenBLAS chooses its kernels while it is being loaded, by processor, and other kernels give other bits; and it starts
-/// threads that would only stand about. The environment decides otherwise, so this process replaces itself by one with
-/// the right environment. Workers inherit it. Where the user has chosen kernels, the user decides.
+/// OpenBLAS chooses its kernels while it is being loaded, by processor, and other kernels give other bits;
+/// and it starts threads that would only stand about. The environment decides otherwise, so this process
+/// replaces itself by one with the right environment. Workers inherit it. Where the user has chosen kernels,
+/// the user decides.
 #[cfg(unix)]
 fn restart_with_settled_blas() {
     use lagrange_core::blas;

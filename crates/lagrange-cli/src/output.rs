@@ -1,4 +1,5 @@
-//! What is said to people and pipes. Neither a closed terminal nor a full disk behind a log may cost a run anything.
+//! What is said to people and pipes. Neither a closed terminal nor a full disk behind a log may cost a run
+//! anything.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

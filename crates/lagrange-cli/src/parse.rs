@@ -43,7 +43,8 @@ pub fn flag_variables() -> Vec<OsString> {
     names
 }
 
-/// A variable that is empty is one that is not set: `NAME=` in a `.env` file, or passed on by an orchestrator.
+/// A variable that is empty is one that is not set: `NAME=` in a `.env` file, or passed on by an
+/// orchestrator.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
@@ -91,7 +92,8 @@ fn naming_variable(mut error: clap::Error, command: &clap::Command) -> clap::Err
     error
 }
 
-/// Flags that exclude each other. Only what the user has written counts: a variable is for all commands alike.
+/// Flags that exclude each other. Only what the user has written counts: a variable is for all commands
+/// alike.
 fn contradiction(cli: &Cli, matches: &ArgMatches) -> Option<(ErrorKind, String)> {
     let (_, matches) = matches.subcommand()?;
     let written = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);

@@ -100,8 +100,8 @@ mod platform {
     /// Whether whoever started this process wants a signal ignored, as `nohup` does with SIGHUP.
     #[allow(unsafe_code)]
     fn is_ignored(number: i32) -> bool {
-        // SAFETY: all zeros are a valid `sigaction`; with no new action given, the call only writes the present one
-        // to `action`, which lives on.
+        // SAFETY: all zeros are a valid `sigaction`; with no new action given, the call only writes the
+        // present one to `action`, which lives on.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             let known = libc::sigaction(number, std::ptr::null(), &raw mut action) == 0;
@@ -109,7 +109,8 @@ mod platform {
         }
     }
 
-    /// A file that reaches its size limit (`ulimit -f`) shall be an error of that write, not the end of the process.
+    /// A file that reaches its size limit (`ulimit -f`) shall be an error of that write, not the end of the
+    /// process.
     pub fn survive_limits() {
         // What is caught does not kill, whether anybody asks for it or not.
         let _ = signal(SignalKind::from_raw(libc::SIGXFSZ));

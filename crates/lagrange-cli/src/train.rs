@@ -26,8 +26,8 @@ pub struct TrainArgs {
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the number of workers may be
-    /// another. A run that is complete goes on for more --epochs.
+    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the
+    /// number of workers may be another. A run that is complete goes on for more --epochs.
     #[arg(long, value_name = "RUN_FOLDER")]
     pub resume: Option<PathBuf>,
     /// Its rules.

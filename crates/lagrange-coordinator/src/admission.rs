@@ -1,8 +1,9 @@
 //! Connections before they are workers: few of them, for a short time, and with little to say.
 //!
-//! Whoever reaches the port can open connections and send what he likes. Until a connection has shown what a worker shows (certificate, token, a hello
-//! that fits the run) it is a stranger: it holds one of a fixed number of places, and is cut off when its time or its bytes are used up. So
-//! nothing that strangers do takes more than a fixed amount of memory.
+//! Whoever reaches the port can open connections and send what he likes. Until a connection has shown what a
+//! worker shows (certificate, token, a hello that fits the run) it is a stranger: it holds one of a fixed
+//! number of places, and is cut off when its time or its bytes are used up. So nothing that strangers do
+//! takes more than a fixed amount of memory.
 
 use crate::refusals::{Refusal, Refusals};
 use lagrange_protocol::Sniffer;

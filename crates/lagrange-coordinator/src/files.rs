@@ -19,7 +19,8 @@ pub enum Access {
 pub struct Place(NamedTempFile);
 
 impl Place {
-    /// A file beside where `path` will be. Its own name begins with `prefix`: a killed process leaves it behind.
+    /// A file beside where `path` will be. Its own name begins with `prefix`: a killed process leaves it
+    /// behind.
     ///
     /// # Errors
     /// What the system says.

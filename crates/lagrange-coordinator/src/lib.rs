@@ -2,6 +2,23 @@
 //!
 //! [`Training`] is the whole run as a state machine without sockets or clock; [`Plan`] says what a run does
 //! round by round; [`serve`] runs both behind a thin gRPC shell.
+//!
+//! # Layout
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `training` | the state machine: events in, commands out; `state` says what it can be in |
+//! | `round` | a round in progress: shards that nobody has, non-finite replies, the sums so far |
+//! | `membership`, `pace` | who is there, by lease; how long answers take, and which take too long |
+//! | `plan` | rounds of a run in order: initialisation, steps, evaluations |
+//! | `start` | k-means initialisation of the kernels |
+//! | `iterate`, `multipliers`, `guard` | weights and multipliers; what to go back to when training diverges |
+//! | `history` | rounds that a stateful schedule has done over after a loss |
+//! | `checkpoint`, `files` | a run between two steps as one file; files written whole |
+//! | `report` | what a run tells of itself: [`RunEvent`] |
+//! | `serve`, `driver`, `service`, `admission`, `tls`, `health`, `refusals` | the gRPC shell, its clock and its door |
+//!
+//! Each part of a run's state writes itself into a checkpoint and reads itself back: [`Snapshot`].
 
 mod admission;
 mod checkpoint;
@@ -35,6 +52,6 @@ pub use report::{Evaluation, RunEvent, StepMetrics};
 pub use round::RoundTotal;
 pub use rules::Rules;
 pub use serve::{
-    Audience, Security, ServeError, ServeOptions, Served, Stop, connections_of, serve,
+    FinishedRun, Security, ServeError, ServeOptions, Served, Stop, connections_of, serve,
 };
 pub use training::{Command, Event, Identity, Training, TrainingError};

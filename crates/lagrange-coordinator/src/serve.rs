@@ -46,7 +46,8 @@ pub struct ServeOptions {
     pub security: Security,
     /// Where reports go.
     pub observer: Sender<Observed>,
-    /// Whether solves and checkpoints get threads of their own. Without, they hold up the network: for simulations, where time stands still meanwhile.
+    /// Whether solves and checkpoints get threads of their own. Without, they hold up the network: for
+    /// simulations, where time stands still meanwhile.
     pub own_threads: bool,
 }
 
@@ -55,7 +56,8 @@ pub struct ServeOptions {
 pub enum Stop {
     /// The user wants it to, with what there is.
     Wished,
-    /// Whoever starts its workers will start no more. Once the last one is gone, the run ends with this reason.
+    /// Whoever starts its workers will start no more. Once the last one is gone, the run ends with this
+    /// reason.
     Abandoned(String),
 }
 
@@ -71,7 +73,8 @@ impl From<Stop> for Event {
 /// How workers prove that they may join, and the coordinator that it is the one.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// Certificates: with them everything is encrypted, and only workers with a certificate of the same authority are heard.
+    /// Certificates: with them everything is encrypted, and only workers with a certificate of the same
+    /// authority are heard.
     pub tls: Option<Arc<ServerConfig>>,
     /// A token that every worker must show.
     pub token: Option<Token>,
@@ -110,8 +113,8 @@ pub enum ServeError {
 /// Pause before the next connection is accepted when one could not be.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The connections of a listener, and where they come from. One that cannot be accepted, because too many files are
-/// open, waits until it can.
+/// The connections of a listener, and where they come from. One that cannot be accepted, because too many
+/// files are open, waits until it can.
 pub fn connections_of(
     listener: TcpListener,
 ) -> impl Stream<Item = io::Result<(TcpStream, SocketAddr)>> {
@@ -136,16 +139,17 @@ pub fn connections_of(
     })
 }
 
-/// The workers of a run that has ended, who do not know it yet: if this process died now, they would wait for one that goes on.
+/// Connections of a run that has ended, kept open until its result is on the disk: a crash before that leaves
+/// workers ready for a coordinator that resumes the run.
 #[derive(Debug)]
-pub struct Audience {
+pub struct FinishedRun {
     connections: Arc<Connections>,
     health: Health,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
-impl Audience {
+impl FinishedRun {
     /// Lets the workers go.
     ///
     /// # Errors
@@ -164,9 +168,9 @@ impl Audience {
     }
 }
 
-/// Serves `training` on connections of any kind, each with the address of who is at its other end, until it
-/// ends. `stop` asks for an early end. Workers are let go only by
-/// [`Audience::dismiss`]: once the result is where a crash cannot reach it.
+/// Serves `training` on connections of any kind, each with its peer's address, until the run ends. `stop`
+/// asks for an early end. Workers are let go only by [`FinishedRun::dismiss`], once the result is on the
+/// disk.
 ///
 /// # Errors
 /// [`ServeError`]
@@ -175,7 +179,7 @@ pub async fn serve<I>(
     training: Training,
     options: ServeOptions,
     stop: impl Future<Output = Stop> + Send + 'static,
-) -> Result<(Served, Audience), ServeError>
+) -> Result<(Served, FinishedRun), ServeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -216,7 +220,7 @@ where
         // The driver is gone, and with it the last sender.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
-    let audience = Audience {
+    let finished = FinishedRun {
         connections,
         health,
         stop,
@@ -229,10 +233,10 @@ where
                 bytes_sent: ledger.sent(),
                 bytes_received: ledger.received(),
             };
-            Ok((served, audience))
+            Ok((served, finished))
         }
         Err(error) => {
-            audience.dismiss("the run failed").await?;
+            finished.dismiss("the run failed").await?;
             Err(error)
         }
     }

@@ -24,6 +24,30 @@ use crate::rules::Rules;
 use std::time::Duration;
 
 /// A run and its workers.
+///
+/// ```
+/// use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, Training};
+/// use lagrange_data::Normalisation;
+/// use lagrange_protocol::{Config, DatasetFacts, RunSpec};
+/// use std::time::Duration;
+///
+/// let dataset = DatasetFacts {
+///     side: 28,
+///     train: 60_000,
+///     test: 10_000,
+///     normalisation: Normalisation::MNIST,
+/// };
+/// let plan = Plan::new(RunSpec::new(Config::default(), dataset)?);
+/// let mut training = Training::new(Identity::default(), plan, Rules::default());
+/// let joined = Event::Joined { worker: 1, threads: 2 };
+/// let commands = training.handle(Duration::ZERO, joined);
+/// // A worker that is all alone gets all 16 shards.
+/// assert!(commands.iter().any(|command| matches!(
+///     command,
+///     Command::Send { worker: 1, header, .. } if header.shards.len() == 16
+/// )));
+/// # Ok::<(), lagrange_protocol::SpecError>(())
+/// ```
 #[derive(Debug)]
 pub struct Training {
     identity: Identity,
@@ -76,7 +100,8 @@ impl Training {
         if self.state.has_ended() {
             return commands;
         }
-        // Whoever was not listening, because it was solving or asleep, cannot say who was silent.
+        // If this process was busy or stopped, it may have missed heartbeats: every lease is renewed before
+        // judging.
         if now.saturating_sub(self.now) > self.rules.lease / 2 {
             self.members.hear_all(now);
         }

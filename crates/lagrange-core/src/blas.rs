@@ -68,8 +68,8 @@ pub fn use_one_thread() {
     unsafe { openblas_set_num_threads(1) }
 }
 
-/// Whether several threads of this process may compute at the same time. Not with an OpenBLAS that is built for
-/// one thread: it has no locks, its products share work buffers, and some come out wrong.
+/// Whether several threads of this process may compute at the same time. Not with an OpenBLAS that is built
+/// for one thread: it has no locks, its products share work buffers, and some come out wrong.
 #[must_use]
 pub fn is_thread_safe() -> bool {
     // SAFETY: OpenBLAS allows this call at any time; it returns 0 for a build without threads.
@@ -271,7 +271,8 @@ fn int(value: usize) -> c_int {
 mod tests {
     use super::*;
 
-    /// Several threads share one library: a build of OpenBLAS without locks fails this within a few hundred products.
+    /// Several threads share one library: a build of OpenBLAS without locks fails this within a few hundred
+    /// products.
     #[test]
     fn products_of_threads_at_once_are_those_of_one() {
         use_one_thread();

@@ -103,7 +103,8 @@ pub fn make_folder(whose: &'static str, path: &Path) -> Result<(), FolderError> 
     }
 }
 
-/// Makes `runs/NAME-TIME`, with a number behind it where that exists: runs that begin together each get their own.
+/// Makes `runs/NAME-TIME`, with a number behind it where that exists: runs that begin together each get their
+/// own.
 pub(crate) fn make_default(name: &str) -> Result<PathBuf, FolderError> {
     let base = Path::new("runs");
     make_folder("without --run-dir, runs lie in", base)?;
@@ -142,10 +143,12 @@ pub(crate) fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     |cause| FolderError::Write { path, cause }
 }
 
-/// Keeps other processes out of a folder, for as long as the lock lives; nothing where the file system has no locks.
+/// Keeps other processes out of a folder, for as long as the lock lives; nothing where the file system has no
+/// locks.
 ///
 /// # Errors
-/// [`FolderError::Busy`] if another process is at work in it, [`FolderError::Write`] if its file cannot be made.
+/// [`FolderError::Busy`] if another process is at work in it, [`FolderError::Write`] if its file cannot be
+/// made.
 pub fn lock(folder: &Path) -> Result<Option<File>, FolderError> {
     let path = folder.join(".lock");
     let file = File::create(&path).map_err(unwritten(&path))?;

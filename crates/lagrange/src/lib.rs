@@ -1,4 +1,5 @@
-//! Convolutional networks trained without back-propagation, by ADMM, in this process or across processes and machines.
+//! Convolutional networks trained without back-propagation, by ADMM, in this process or across processes and
+//! machines.
 //!
 //! ```
 //! use lagrange::{Cluster, Dataset, RunError, Sources};
@@ -13,10 +14,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Config`] decides a run's result, to the bit, together with the data; [`Sources`] makes one of presets, files and
-//! single keys. A [`Cluster`] decides where it is computed: by tasks of this process, by processes of this machine, or
-//! by workers that come from elsewhere. A run ends with a [`RunResult`] and a [`Model`], and leaves both in a run folder
-//! if it has one; an [`Observer`] hears of every step meanwhile.
+//! A [`Config`] decides a run's result, to the bit, together with the data; [`Sources`] makes one of presets,
+//! files and single keys. A [`Cluster`] decides where it is computed: by tasks of this process, by processes
+//! of this machine, or by workers that come from elsewhere. A run ends with a [`RunResult`] and a [`Model`],
+//! and leaves both in a run folder if it has one; an [`Observer`] hears of every step meanwhile.
 //!
 //! # Layout
 //!
@@ -30,8 +31,8 @@
 //! | `observer` | what watches a run |
 //! | [`machine`] | what is needed of the system: BLAS, threads, files |
 //!
-//! The mathematics is `lagrange-core`, the protocol `lagrange-protocol`, the state machine `lagrange-coordinator`, the
-//! computation `lagrange-worker`.
+//! The mathematics is `lagrange-core`, the protocol `lagrange-protocol`, the state machine
+//! `lagrange-coordinator`, the computation `lagrange-worker`.
 
 mod cluster;
 mod config;

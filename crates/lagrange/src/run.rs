@@ -19,7 +19,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
 
-/// What a run came to.
+/// What a run came to: see the example of [`crate::Cluster`].
 #[derive(Debug)]
 pub struct Run {
     /// Its figures.
@@ -29,6 +29,13 @@ pub struct Run {
 }
 
 /// Where a run's configuration, metrics, checkpoints, model and result are written.
+///
+/// ```
+/// use lagrange::{Cluster, RunDir};
+///
+/// let cluster = Cluster::in_process(2).run_dir(RunDir::At("runs/mine".into()));
+/// # drop(cluster);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RunDir {
     /// Nowhere.
@@ -86,8 +93,8 @@ impl Prepared {
         })
     }
 
-    /// Takes up the run of the folder at `path` where its last sound checkpoint left it, or from the beginning if there
-    /// is none; with `epochs`, as a run of so many.
+    /// Takes up the run of the folder at `path` where its last sound checkpoint left it, or from the
+    /// beginning if there is none; with `epochs`, as a run of so many.
     pub(crate) fn resume(
         path: &Path,
         epochs: Option<f64>,
@@ -146,8 +153,8 @@ impl Prepared {
         self.surroundings.observers.listening(address, workers);
     }
 
-    /// Serves the run to workers on `incoming` connections until it ends, and writes its folder. `stop` asks for an early
-    /// end.
+    /// Serves the run to workers on `incoming` connections until it ends, and writes its folder. `stop` asks
+    /// for an early end.
     pub(crate) async fn serve<I>(
         self,
         incoming: impl Stream<Item = io::Result<(I, SocketAddr)>> + Send + 'static,
@@ -182,7 +189,7 @@ impl Prepared {
         let ended = serve(incoming, training, options, stop).await;
         let seconds = begin.elapsed().as_secs_f64();
         let seen = watched.await.map_err(|_| RunError::Observer)?;
-        let ((served, audience), folder) = match (ended, folder) {
+        let ((served, finished), folder) = match (ended, folder) {
             (Ok(ended), folder) => (ended, folder),
             (Err(source), Some(folder)) if seen.step || !folder.is_new() => {
                 let folder = folder.path().to_owned();
@@ -212,7 +219,7 @@ impl Prepared {
             Ok(_) => "the run is complete",
             Err(_) => "the run is over, but cannot be saved",
         };
-        if let Err(error) = audience.dismiss(message).await {
+        if let Err(error) = finished.dismiss(message).await {
             tracing::warn!(%error, "the run is over, but workers could not be told");
         }
         saved.map(|result| Run { result, model })

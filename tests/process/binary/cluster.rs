@@ -11,7 +11,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port that is free, and that the system gives to nobody by itself: a run's coordinator leaves it for a while and comes back.
+/// A port that is free, and that the system gives to nobody by itself: a run's coordinator leaves it for a
+/// while and comes back.
 ///
 /// # Panics
 /// If a thousand ports are taken.

@@ -18,7 +18,8 @@ pub fn checkpoint(bytes: &[u8]) {
     }
 }
 
-/// A sound file with facts and arrays changed and the checksum made right again: refused, or a run that goes on to a result or an error.
+/// A sound file with facts and arrays changed and the checksum made right again: refused, or a run that goes
+/// on to a result or an error.
 pub fn altered_checkpoint(bytes: &[u8]) {
     static SOUND: LazyLock<Vec<Parts>> = LazyLock::new(|| {
         let runs = tiny_runs().iter();

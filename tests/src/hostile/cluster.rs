@@ -10,7 +10,8 @@ use lagrange_protocol::{NodeSum, Reply, ReplyHeader};
 use lagrange_worker::Compute;
 use std::time::Duration;
 
-/// A tiny run among workers that answer, answer wrongly, come, go and say what they please. It goes on, or ends with a result or an error.
+/// A tiny run among workers that answer, answer wrongly, come, go and say what they please. It goes on, or
+/// ends with a result or an error.
 pub fn cluster(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
     let runs = tiny_runs();

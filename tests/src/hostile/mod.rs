@@ -1,7 +1,9 @@
-//! Everything that comes from outside, as functions of arbitrary bytes: files, configurations, messages, work and replies.
+//! Everything that comes from outside, as functions of arbitrary bytes: files, configurations, messages, work
+//! and replies.
 //!
-//! Each returns, whatever it is given: bad input is refused with a typed error. The property tests (`hostile_input.rs`) and the fuzz targets
-//! (`fuzz/`) call the same ones. Where raw bytes would only be refused at the door, they decide what is changed in something valid.
+//! Each returns, whatever it is given: bad input is refused with a typed error. The property tests
+//! (`hostile_input.rs`) and the fuzz targets (`fuzz/`) call the same ones. Where raw bytes would only be
+//! refused at the door, they decide what is changed in something valid.
 
 mod checkpoint;
 mod cluster;

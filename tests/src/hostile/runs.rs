@@ -233,7 +233,8 @@ mod tests {
     use super::*;
     use lagrange_coordinator::RunEvent;
 
-    /// The first point that a run can go back to has no Gram matrices, and later steps do not bring them by themselves.
+    /// The first point that a run can go back to has no Gram matrices, and later steps do not bring them by
+    /// themselves.
     #[test]
     fn a_run_goes_back_to_its_very_beginning() {
         let run = &tiny_runs()[1];

@@ -310,8 +310,8 @@ impl CoordinatorHost {
         };
         let incoming = UnboundedReceiverStream::new(incoming);
         let run = serve(incoming, self.training(), options, std::future::pending());
-        let (served, audience) = run.await?;
-        audience.dismiss("the run is complete").await?;
+        let (served, finished) = run.await?;
+        finished.dismiss("the run is complete").await?;
         accepting.abort();
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(served.outcome);
         Ok(())

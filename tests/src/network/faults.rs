@@ -60,7 +60,8 @@ pub struct Incident {
     pub begins: bool,
 }
 
-/// Between one and six faults within `span`, each over after at most four leases: short ones are not noticed, long ones cost a worker its place.
+/// Between one and six faults within `span`, each over after at most four leases: short ones are not noticed,
+/// long ones cost a worker its place.
 #[must_use]
 pub fn schedule(seed: u64, workers: usize, span: Duration, lease: Duration) -> Vec<Incident> {
     let mut random = stream(seed, Purpose::Rows, 98, 0);

@@ -1,8 +1,8 @@
 //! The loss of a batch and its gradient: the sum over parts of the batch, which run side by side.
 //!
-//! Left to itself, candle spreads every operation on many values over threads of its own, which wait for each other by
-//! spinning; parts below that size leave its operations whole and the processors to the parts. How a batch is cut depends on the
-//! network alone, never on the number of threads.
+//! Left to itself, candle spreads every operation on many values over threads of its own, which wait for each
+//! other by spinning; parts below that size leave its operations whole and the processors to the parts. How a
+//! batch is cut depends on the network alone, never on the number of threads.
 
 use super::conv_net::ConvNet;
 use crate::Problem;
@@ -78,8 +78,8 @@ fn gather(problem: &Problem, positions: Positions<'_>) -> Result<(Tensor, Tensor
     ))
 }
 
-/// One logit per class `[n, classes]`, from outputs `[n, O]`. The logistic loss of an output z is the cross-entropy of the logits
-/// 0 and z, which candle computes without overflow.
+/// One logit per class `[n, classes]`, from outputs `[n, O]`. The logistic loss of an output z is the
+/// cross-entropy of the logits 0 and z, which candle computes without overflow.
 fn logits(outputs: &Tensor) -> Result<Tensor> {
     match outputs.dim(1)? {
         1 => Tensor::cat(&[&outputs.zeros_like()?, outputs], 1),

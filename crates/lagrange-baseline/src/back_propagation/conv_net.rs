@@ -1,4 +1,5 @@
-//! A [`Network`] as candle variables, in the trainer's layout: activations channels-last, weights `[d, C_out]`.
+//! A [`Network`] as candle variables, in the trainer's layout: activations channels-last, weights `[d,
+//! C_out]`.
 
 use super::max_pool::max_pool;
 use super::unfold::unfold;

@@ -1,8 +1,9 @@
 //! 2x2 max-pooling as a candle operation.
 //!
-//! candle's own `max_pool2d` hands back a quarter of the gradient where one value of a window is the largest, and four times
-//! the gradient where all four are equal; behind two poolings, plain SGD would train the first kernels at a sixteenth of its rate.
-//! Here the whole gradient goes to the first of the largest. A trailing odd row or column belongs to no window.
+//! candle's own `max_pool2d` hands back a quarter of the gradient where one value of a window is the largest,
+//! and four times the gradient where all four are equal; behind two poolings, plain SGD would train the first
+//! kernels at a sixteenth of its rate. Here the whole gradient goes to the first of the largest. A trailing
+//! odd row or column belongs to no window.
 
 use super::contiguous;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};

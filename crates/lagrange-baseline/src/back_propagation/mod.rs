@@ -1,4 +1,5 @@
-//! Back-propagation by candle: the ADMM trainer's network, start, batches and scoring, with another way to the weights.
+//! Back-propagation by candle: the ADMM trainer's network, start, batches and scoring, with another way to
+//! the weights.
 
 mod batch;
 mod conv_net;
@@ -33,17 +34,19 @@ pub struct BackPropagated {
     pub weights: Weights,
 }
 
-/// Trains `network` from He's random start of `seed`, as the trainer's own, on the logistic loss of odd or even, or the softmax
-/// cross-entropy of digits.
+/// Trains `network` from He's random start of `seed`, as the trainer's own, on the logistic loss of odd or
+/// even, or the softmax cross-entropy of digits.
 ///
-/// Batches are shuffled per epoch from `seed`; what does not fill a batch sits the epoch out. The threads are rayon's:
-/// as many as `RAYON_NUM_THREADS` says, or one per processor. Their number does not change the weights. Where that variable is not
-/// set, candle asks the system for the number of processors at every product of matrices, which can double the time: set it to compare times.
+/// Batches are shuffled per epoch from `seed`; what does not fill a batch sits the epoch out. The threads are
+/// rayon's: as many as `RAYON_NUM_THREADS` says, or one per processor. Their number does not change the
+/// weights. Where that variable is not set, candle asks the system for the number of processors at every
+/// product of matrices, which can double the time: set it to compare times.
 ///
 /// # Errors
-/// [`BaselineError::Option`] and [`BaselineError::BatchTooLarge`] for settings out of range, [`BaselineError::Mismatch`] and
-/// [`BaselineError::NotDifferentiable`] for a network that cannot be trained so, [`BaselineError::Diverged`] once the loss
-/// or a weight is not finite, [`BaselineError::Library`] if candle fails.
+/// [`BaselineError::Option`] and [`BaselineError::BatchTooLarge`] for settings out of range,
+/// [`BaselineError::Mismatch`] and [`BaselineError::NotDifferentiable`] for a network that cannot be trained
+/// so, [`BaselineError::Diverged`] once the loss or a weight is not finite, [`BaselineError::Library`] if
+/// candle fails.
 pub fn back_propagation(
     problem: &Problem,
     network: &Network,

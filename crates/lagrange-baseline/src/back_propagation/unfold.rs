@@ -1,7 +1,8 @@
-//! The Toeplitz rows of a stage's input as a candle operation: with it, a convolution is one product of matrices, which candle
-//! knows how to differentiate.
+//! The Toeplitz rows of a stage's input as a candle operation: with it, a convolution is one product of
+//! matrices, which candle knows how to differentiate.
 //!
-//! candle's own `conv2d` computes the same (a test), but on a CPU it and above all its gradient take several times as long.
+//! candle's own `conv2d` computes the same (a test), but on a CPU it and above all its gradient take several
+//! times as long.
 
 use super::contiguous;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -9,7 +10,8 @@ use lagrange_core::network::Stage;
 use lagrange_core::toeplitz::toeplitz_rows;
 use rayon::prelude::*;
 
-/// `[n, H, W, C_in]` to `[n * H_out * W_out, d]`: the input patch under every output, flattened as (ky, kx, c), and a 1.
+/// `[n, H, W, C_in]` to `[n * H_out * W_out, d]`: the input patch under every output, flattened as (ky, kx,
+/// c), and a 1.
 pub(super) fn unfold(stage: &Stage, a: &Tensor) -> Result<Tensor> {
     a.contiguous()?.apply_op1(Unfold(stage.clone()))
 }
@@ -66,7 +68,8 @@ impl CustomOp1 for Fold<'_> {
     }
 }
 
-/// Adds the rows `[H_out * W_out, d]` of one sample to `a` `[H, W, C_in]`; the constant 1 and the padding take nothing.
+/// Adds the rows `[H_out * W_out, d]` of one sample to `a` `[H, W, C_in]`; the constant 1 and the padding
+/// take nothing.
 fn fold(stage: &Stage, rows: &[f32], a: &mut [f32]) {
     let (channels, width) = (stage.input.channels, stage.input.width);
     for (position, row) in rows.chunks_exact(stage.unknowns()).enumerate() {

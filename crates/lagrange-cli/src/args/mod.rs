@@ -52,13 +52,15 @@ pub enum Command {
     Worker(WorkerArgs),
     /// Measure a trained model: accuracy and confusion matrix.
     Evaluate(EvaluateArgs),
-    /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed forms.
+    /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed
+    /// forms.
     Compare(CompareArgs),
     /// Train settings x seeds and summarise them on held-out images; goes on where it was stopped.
     Sweep(SweepArgs),
     /// Train one of the systems that ADMM is compared with.
     Baseline(BaselineArgs),
-    /// Measure this machine: every kernel against matrix multiplication, and short runs with 1, 2, .. workers.
+    /// Measure this machine: every kernel against matrix multiplication, and short runs with 1, 2, ..
+    /// workers.
     Bench(BenchArgs),
     /// Show configurations.
     Config(ConfigArgs),
@@ -66,7 +68,8 @@ pub enum Command {
     Certs(CertsArgs),
 }
 
-/// A filter that means something: a word that is no level would be taken for the name of a module, and hide warnings.
+/// A filter that means something: a word that is no level would be taken for the name of a module, and hide
+/// warnings.
 fn log_filter(text: &str) -> Result<String, String> {
     let advice =
         "give a level (off, error, warn, info, debug, trace), or MODULE=LEVEL, separated by commas";

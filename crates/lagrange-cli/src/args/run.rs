@@ -36,8 +36,9 @@ pub struct RunArgs {
     /// Key of every random draw.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
-    /// Passes over the training data; a part of one, such as 0.5, will do. With --resume: passes of the whole run, those
-    /// done counted; step lengths go on where a run of that length has them, and fall to 0 at its end.
+    /// Passes over the training data; a part of one, such as 0.5, will do. With --resume: passes of the whole
+    /// run, those done counted; step lengths go on where a run of that length has them, and fall to 0 at its
+    /// end.
     #[arg(long)]
     pub epochs: Option<f64>,
     /// Use only the first so many training images.

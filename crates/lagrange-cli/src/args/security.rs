@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// Who may join, and who may read what is sent.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SecurityArgs {
-    /// Folder with certificates as `lagrange certs` makes them: encrypts everything, and both sides must show theirs. Its file `token`, if there is one,
-    /// is the join token.
+    /// Folder with certificates as `lagrange certs` makes them: encrypts everything, and both sides must show
+    /// theirs. Its file `token`, if there is one, is the join token.
     #[arg(long, value_name = "DIR", env = "LAGRANGE_TLS")]
     pub tls: Option<PathBuf>,
     /// File with the join token, which a worker must show.

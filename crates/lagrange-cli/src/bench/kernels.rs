@@ -83,7 +83,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// A call of `work` does `units` images or steps, with `flops` operations each, or some that do not count.
+    /// A call of `work` does `units` images or steps, with `flops` operations each, or some that do not
+    /// count.
     fn add(&mut self, name: String, units: usize, flops: Option<f64>, work: impl FnMut()) {
         let seconds = seconds(work) / units as f64;
         let gflops = flops.map(|flops| flops / seconds / 1e9);
@@ -245,8 +246,8 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
     });
 }
 
-/// Operations of one image in a step with one-step activations: convolution and cross moment of every stage, and behind the first
-/// the adjoint and the convolution of the direction.
+/// Operations of one image in a step with one-step activations: convolution and cross moment of every stage,
+/// and behind the first the adjoint and the convolution of the direction.
 fn step_flops(network: &Network) -> f64 {
     let stages = network.stages().iter().enumerate();
     stages

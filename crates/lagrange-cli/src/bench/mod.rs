@@ -28,7 +28,8 @@ pub struct Measured {
     pub cores: usize,
     /// OpenBLAS kernels.
     pub blas: String,
-    /// The yardstick: GFLOP/s of a product of two 1024 x 1024 matrices on one thread, and of one on every core at once.
+    /// The yardstick: GFLOP/s of a product of two 1024 x 1024 matrices on one thread, and of one on every
+    /// core at once.
     pub gemm_gflops: [f64; 2],
     /// One thread's work, part by part.
     pub kernels: Vec<KernelTime>,

@@ -1,7 +1,7 @@
 //! `lagrange compare`: every system on the same data, seeds and machine, one after the other, in one table.
 //!
-//! Every cell is a process of its own, started as a user would start it, so that rows neither share warmed-up state nor
-//! take each other down.
+//! Every cell is a process of its own, started as a user would start it, so that rows neither share warmed-up
+//! state nor take each other down.
 
 mod cell;
 mod rows;

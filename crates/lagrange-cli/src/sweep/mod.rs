@@ -1,6 +1,7 @@
 //! `lagrange sweep`: seeds x settings, one run after the other, resumable, summarised on held-out images.
 //!
-//! A sweep is for choosing settings, and settings are never chosen on the test set: it selects on the validation split alone.
+//! A sweep is for choosing settings, and settings are never chosen on the test set: it selects on the
+//! validation split alone.
 
 mod cell;
 mod grid;

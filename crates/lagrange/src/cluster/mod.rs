@@ -1,4 +1,5 @@
-//! Where a run is computed: by tasks of this process, processes of this machine, or workers that come from elsewhere.
+//! Where a run is computed: by tasks of this process, processes of this machine, or workers that come from
+//! elsewhere.
 
 mod in_process;
 mod processes;
@@ -98,9 +99,9 @@ impl Cluster {
         Self::new(Workers::InProcess, workers)
     }
 
-    /// Of `workers` processes of this machine, each started by what `command` makes of the address that it has to dial;
-    /// `lagrange worker --child --connect ADDRESS` is one. They are started again when they die. They must end when
-    /// their stdin closes.
+    /// Of `workers` processes of this machine, each started by what `command` makes of the address that it
+    /// has to dial; `lagrange worker --child --connect ADDRESS` is one. They are started again when they die.
+    /// They must end when their stdin closes.
     #[must_use]
     pub fn processes(
         workers: usize,
@@ -209,11 +210,12 @@ impl Cluster {
         runtime.block_on(self.train(config, data))
     }
 
-    /// Goes on with the run of `folder`, on the same data, from its last sound checkpoint; with `epochs`, to another
-    /// length than it was to have. Its configuration is the folder's.
+    /// Goes on with the run of `folder`, on the same data, from its last sound checkpoint; with `epochs`, to
+    /// another length than it was to have. Its configuration is the folder's.
     ///
     /// # Errors
-    /// [`RunError`] if the folder's run is complete, under way, or not one of this data, and as [`Cluster::train`].
+    /// [`RunError`] if the folder's run is complete, under way, or not one of this data, and as
+    /// [`Cluster::train`].
     pub async fn resume(
         mut self,
         folder: &Path,

@@ -73,7 +73,8 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Starts `count` workers of who listens on `address`; they are started again when they die, `restarts` times in all.
+    /// Starts `count` workers of who listens on `address`; they are started again when they die, `restarts`
+    /// times in all.
     pub(super) fn start(
         command: MakeCommand,
         address: SocketAddr,
@@ -96,7 +97,8 @@ impl Children {
         Arc::clone(&self.ending)
     }
 
-    /// Watches the workers. Resolves only if all of them are gone and none may be started again: with how they went.
+    /// Watches the workers. Resolves only if all of them are gone and none may be started again: with how
+    /// they went.
     pub(super) async fn all_gone(&mut self) -> String {
         let mut deaths = Vec::new();
         while !self.workers.is_empty() {

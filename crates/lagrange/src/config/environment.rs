@@ -18,7 +18,8 @@ pub(super) struct Variable {
     pub(super) value: String,
 }
 
-/// Configuration of `environment`. Other programs' variables may be anything; an empty one is as good as none.
+/// Configuration of `environment`. Other programs' variables may be anything; an empty one is as good as
+/// none.
 ///
 /// # Errors
 /// [`SourceError::Environment`] for a name that is no key, and for what is not UTF-8.
@@ -72,8 +73,8 @@ pub fn is_meant_for_lagrange(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// Whether a container engine has put a variable there: Kubernetes does for every service of a namespace, Docker for
-/// every link, whatever programs make of the names.
+/// Whether a container engine has put a variable there: Kubernetes does for every service of a namespace,
+/// Docker for every link, whatever programs make of the names.
 fn is_injected(name: &str) -> bool {
     let has = |part: &str| name.ends_with(part) || name.contains(&format!("{part}_"));
     has("_SERVICE_HOST")

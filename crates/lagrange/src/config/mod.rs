@@ -1,4 +1,5 @@
-//! Where a configuration comes from: defaults, then a preset, a file, the environment and single keys, each over those before it.
+//! Where a configuration comes from: defaults, then a preset, a file, the environment and single keys, each
+//! over those before it.
 
 mod environment;
 mod file;
@@ -103,8 +104,8 @@ impl Sources {
         Ok(Self { file, ..self })
     }
 
-    /// Adds variables such as `LAGRANGE_SCHEDULE__TRUST=0.01`. Those of other programs are passed over, and those named in
-    /// `flags`, which mean something else.
+    /// Adds variables such as `LAGRANGE_SCHEDULE__TRUST=0.01`. Those of other programs are passed over, and
+    /// those named in `flags`, which mean something else.
     ///
     /// # Errors
     /// [`SourceError::Environment`] for a name that is no key, and for what is not UTF-8.

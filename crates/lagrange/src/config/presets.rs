@@ -4,6 +4,11 @@ use lagrange_data::Task;
 use toml::Table;
 
 /// A named configuration.
+///
+/// ```
+/// let quick = lagrange::presets().find(|preset| preset.name == "quick");
+/// assert!(quick.is_some_and(|preset| preset.text.contains("epochs")));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
     /// Its name.

@@ -128,8 +128,8 @@ impl Needs {
     }
 }
 
-/// Settles how OpenBLAS computes: on the calling thread alone, with the kernels that give the same bits on every
-/// machine. Once in a process, before any mathematics; whatever trains or evaluates does it by itself.
+/// Settles how OpenBLAS computes: on the calling thread alone, with the kernels that give the same bits on
+/// every machine. Once in a process, before any mathematics; whatever trains or evaluates does it by itself.
 pub fn set_up_blas() {
     static SETTLED: Once = Once::new();
     SETTLED.call_once(|| {
@@ -206,8 +206,8 @@ mod files {
     use super::MachineError;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-    /// Makes sure that `needed` files can be open at once. More is taken where it may be had: every worker that joins
-    /// needs some.
+    /// Makes sure that `needed` files can be open at once. More is taken where it may be had: every worker
+    /// that joins needs some.
     pub(super) fn ensure(needed: u64) -> Result<(), MachineError> {
         let maximum = getrlimit(Resource::Nofile).maximum;
         let raised = Rlimit {
@@ -234,8 +234,8 @@ mod files {
 
 #[cfg(unix)]
 mod threads {
-    //! Threads that allocate nothing: each of the standard library's would keep a heap of its own, 64 MB of address space,
-    //! for as long as the process lives.
+    //! Threads that allocate nothing: each of the standard library's would keep a heap of its own, 64 MB of
+    //! address space, for as long as the process lives.
     #![allow(unsafe_code)]
 
     use std::ffi::c_void;
@@ -252,8 +252,9 @@ mod threads {
         let gate = AtomicBool::new(false);
         let mut started = Vec::with_capacity(count);
         let mut failed = 0;
-        // SAFETY: `attributes` is initialised before its use and destroyed after it. Every thread gets a pointer to
-        // `gate`, which it only reads, and which outlives it: all that were started are joined here.
+        // SAFETY: `attributes` is initialised before its use and destroyed after it. Every thread gets a
+        // pointer to `gate`, which it only reads, and which outlives it: all that were started are joined
+        // here.
         unsafe {
             let mut attributes = std::mem::zeroed();
             libc::pthread_attr_init(&raw mut attributes);

@@ -8,7 +8,7 @@ use lagrange_data::Normaliser;
 /// Images of one forward pass.
 const BLOCK: usize = 50;
 
-/// Predictions beside the truth.
+/// Predictions beside the truth, as [`Model::evaluate`] counts them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
     samples: u64,
@@ -16,8 +16,8 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Images of each class (row) that were taken for each class (column). Images that the model says nothing of, because
-    /// its outputs overflow, are in none.
+    /// Images of each class (row) that were taken for each class (column). Images that the model says nothing
+    /// of, because its outputs overflow, are in none.
     #[must_use]
     pub fn counts(&self) -> &[Vec<u64>] {
         &self.counts

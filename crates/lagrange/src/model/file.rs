@@ -14,7 +14,8 @@ use std::path::Path;
 const FORMAT: &str = "lagrange 1";
 
 impl Model {
-    /// The model as the bytes of a safetensors file: per stage `stageN.kernel` `[k, k, C_in, C_out]` and `stageN.bias` `[C_out]`.
+    /// The model as the bytes of a safetensors file: per stage `stageN.kernel` `[k, k, C_in, C_out]` and
+    /// `stageN.bias` `[C_out]`.
     ///
     /// # Errors
     /// If the metadata cannot be written.

@@ -67,8 +67,8 @@ impl RunFolder {
         })
     }
 
-    /// Opens the folder of a run that was stopped or killed, and its configuration: with `epochs`, also of one that is
-    /// complete and is to go on.
+    /// Opens the folder of a run that was stopped or killed, and its configuration: with `epochs`, also of
+    /// one that is complete and is to go on.
     ///
     /// # Errors
     /// If it holds no run, or one that is complete or under way.
@@ -133,7 +133,8 @@ impl RunFolder {
         self.is_new
     }
 
-    /// Removes what there is of a new run that has ended before its first step: the same command can then be given again.
+    /// Removes what there is of a new run that has ended before its first step: the same command can then be
+    /// given again.
     pub(crate) fn discard(self) {
         if !self.is_new {
             return;
@@ -146,7 +147,8 @@ impl RunFolder {
         let _ = std::fs::remove_dir(&self.path);
     }
 
-    /// Keeps the metrics up to the moment that a resumed run goes on from, if there is one: what came after will come again.
+    /// Keeps the metrics up to the moment that a resumed run goes on from, if there is one: what came after
+    /// will come again.
     ///
     /// # Errors
     /// If they cannot be rewritten.

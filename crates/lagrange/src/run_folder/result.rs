@@ -39,7 +39,8 @@ pub struct RunResult {
     pub weights_sha256: String,
     /// SHA-256 of the final multipliers as little-endian f32.
     pub multipliers_sha256: String,
-    /// The OpenBLAS kernels of the process that writes this: the same bits can be expected of the same kernels.
+    /// The OpenBLAS kernels of the process that writes this: the same bits can be expected of the same
+    /// kernels.
     pub kernels: String,
     /// Bytes on the wire in both directions.
     pub bytes_sent: u64,

@@ -165,7 +165,8 @@ async fn the_metrics_count_the_rows_that_weights_were_fitted_to_whatever_the_sol
 async fn a_run_without_a_folder_tells_its_observers_and_gives_its_model() {
     let dataset = Arc::new(bars(200, 40));
     let (seen, reports) = std::sync::mpsc::channel();
-    let cluster = Cluster::in_process(2).observe(move |observed: &Observed| {
+    let cluster = Cluster::in_process(2).observe(|_: &Observed| panic!("out of order"));
+    let cluster = cluster.observe(move |observed: &Observed| {
         if let RunEvent::Step(step) = &observed.event {
             seen.send(step.step).expect("somebody counts");
         }

@@ -74,9 +74,6 @@ pub enum RunError {
     /// No async runtime can be had.
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),
-    /// An observer panicked.
-    #[error("an observer of the run panicked")]
-    Observer,
 }
 
 impl From<NoThread> for RunError {

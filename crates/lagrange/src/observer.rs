@@ -3,13 +3,14 @@
 use crate::machine::start_thread;
 use crate::{Observed, RunError, RunEvent};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 /// What watches a run while it goes: a progress bar, a file of metrics, a page.
 ///
-/// Observers of a run share one thread, away from the run: a slow one holds up nothing but other observers. A
-/// closure over events is an observer too:
+/// Observers of a run share one thread, away from the run: a slow one holds up nothing but other observers, and
+/// one that panics is left out from then on. A closure over events is an observer too:
 ///
 /// ```
 /// use lagrange::{Cluster, Observed, RunEvent};
@@ -99,18 +100,23 @@ impl Observers {
 
     fn tell(&mut self, steps: (u64, u64), events: &Receiver<Observed>) -> Seen {
         let mut seen = Seen::default();
-        for observer in &mut self.0 {
-            observer.begin(steps);
-        }
+        self.each(|observer| observer.begin(steps));
         for observed in events {
             seen.step |= matches!(observed.event, RunEvent::Step(_));
-            for observer in &mut self.0 {
-                observer.event(&observed);
-            }
+            self.each(|observer| observer.event(&observed));
         }
-        for observer in &mut self.0 {
-            observer.end();
-        }
+        self.each(|observer| observer.end());
         seen
+    }
+
+    /// Has every observer do something. One that panics hears no more of the run, which goes on.
+    fn each(&mut self, work: impl Fn(&mut dyn Observer)) {
+        self.0.retain_mut(|observer| {
+            let done = catch_unwind(AssertUnwindSafe(|| work(&mut **observer)));
+            if done.is_err() {
+                tracing::warn!("an observer of the run panicked; the run goes on without it");
+            }
+            done.is_ok()
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::folder::FolderError;
 use crate::model::Model;
-use crate::observer::Observers;
+use crate::observer::{Observers, Seen};
 use crate::run_folder::{Kept, RunFolder, RunResult};
 use crate::{
     Config, DataError, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop,
@@ -188,7 +188,8 @@ impl Prepared {
         let begin = Instant::now();
         let ended = serve(incoming, training, options, stop).await;
         let seconds = begin.elapsed().as_secs_f64();
-        let seen = watched.await.map_err(|_| RunError::Observer)?;
+        // Their thread catches what they do; if it is gone all the same, the run's folder is kept.
+        let seen = watched.await.unwrap_or(Seen { step: true });
         let ((served, finished), folder) = match (ended, folder) {
             (Ok(ended), folder) => (ended, folder),
             (Err(source), Some(folder)) if seen.step || !folder.is_new() => {

@@ -9,7 +9,7 @@ use lagrange_tests::network::{Cluster, Counts, Simulated};
 use lagrange_tests::{bars, small_config};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Seeds of a usual run.
 const SEEDS: Range<u64> = 0..1000;
@@ -55,6 +55,12 @@ fn seeds() -> Vec<u64> {
     lagrange_tests::seeds("LAGRANGE_SEEDS", SEEDS)
 }
 
+/// Keeps the other test of this process from making tasks, which would disturb a replay.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs every seed, on all cores.
 fn disturbed(cluster: &Cluster, seeds: &[u64], baseline: &Simulated) -> Vec<Counts> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -82,6 +88,7 @@ fn disturbed(cluster: &Cluster, seeds: &[u64], baseline: &Simulated) -> Vec<Coun
 
 #[test]
 fn cut_links_and_crashed_hosts_change_nothing() {
+    let _alone = alone();
     let cluster = cluster();
     let baseline = cluster.undisturbed(1);
     println!("undisturbed: {:?}", baseline.time);
@@ -104,22 +111,12 @@ fn cut_links_and_crashed_hosts_change_nothing() {
     }
 }
 
-/// Faults, result and mathematics replay always. To the tick of the simulated clock it is 147 of 150 seeds: in which
-/// order the tasks of a host run that become ready together, the seed does not decide.
 #[test]
-fn a_seed_replays() {
-    const REPLAYED: u64 = 24;
+fn a_seed_replays_exactly() {
+    let _alone = alone();
     let cluster = cluster();
-    let mut exact = 0;
-    for seed in 0..REPLAYED {
+    for seed in 0..12 {
         let [one, other] = [0, 1].map(|_| cluster.disturbed(seed));
-        assert_same(seed, &one, &other);
-        assert_eq!(one.counts.faults, other.counts.faults, "seed {seed}");
-        exact += u64::from(one.reports == other.reports);
+        assert_eq!(one.reports, other.reports, "seed {seed}");
     }
-    println!("{exact} of {REPLAYED} seeds replayed to the tick");
-    assert!(
-        exact >= REPLAYED - 4,
-        "only {exact} seeds replayed to the tick"
-    );
 }

@@ -4,15 +4,15 @@
 //! `LAGRANGE_SEEDS=17 cargo test --release --package lagrange-tests --test network` replays one seed,
 //! `LAGRANGE_SEEDS=0..5000` runs more of them than usual.
 
+use lagrange::Seeds;
 use lagrange_coordinator::{Observed, RunEvent};
 use lagrange_tests::network::{Cluster, Counts, Simulated};
 use lagrange_tests::{bars, small_config};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Seeds of a usual run.
-const SEEDS: Range<u64> = 0..1000;
+const SEEDS: &str = "0..1000";
 
 fn cluster() -> Cluster {
     let dataset = Arc::new(bars(150, 40));
@@ -52,7 +52,8 @@ fn assert_same(seed: u64, run: &Simulated, baseline: &Simulated) {
 }
 
 fn seeds() -> Vec<u64> {
-    lagrange_tests::seeds("LAGRANGE_SEEDS", SEEDS)
+    let text = std::env::var("LAGRANGE_SEEDS").unwrap_or_else(|_| SEEDS.to_owned());
+    text.parse::<Seeds>().expect("seeds").as_slice().to_vec()
 }
 
 /// Keeps the other test of this process from making tasks, which would disturb a replay.

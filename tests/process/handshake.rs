@@ -1,7 +1,7 @@
 //! Who may join: peers of another version, dataset or network are refused on both sides, with words.
 
 use crate::binary::lagrange;
-use lagrange_coordinator::{Rules, Security, ServeOptions, connections_of, serve};
+use lagrange_coordinator::{Rules, connections_of, serve};
 use lagrange_protocol::limits::PROTOCOL_VERSION;
 use lagrange_protocol::v1::training_client::TrainingClient;
 use lagrange_protocol::v1::training_server::{Training as Service, TrainingServer};
@@ -17,14 +17,7 @@ async fn coordinator() -> (SocketAddr, [u8; 32]) {
     let dataset = bars(200, 20);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address");
-    let (observer, _) = std::sync::mpsc::channel();
-    let options = ServeOptions {
-        dataset_sha256: dataset.sha256(),
-        checkpoints: None,
-        security: Security::default(),
-        observer,
-        own_threads: true,
-    };
+    let options = Prepared::options(dataset.sha256());
     let training = Prepared::new(&small_config(4), &dataset).begin(Rules::default());
     let incoming = connections_of(listener);
     tokio::spawn(serve(incoming, training, options, std::future::pending()));

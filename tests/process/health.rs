@@ -3,7 +3,7 @@
 use crate::binary::coordinator::{Coordinator, certificates};
 use crate::binary::path;
 use crate::binary::process::wait_until;
-use lagrange_coordinator::{Rules, Security, ServeOptions, Stop, connections_of, serve};
+use lagrange_coordinator::{Rules, Stop, connections_of, serve};
 use lagrange_protocol::limits::{ADMISSION_BYTES, MAX_STRANGERS};
 use lagrange_tests::{Prepared, bars, small_config};
 use std::path::Path;
@@ -90,14 +90,7 @@ async fn who_watches_sees_the_run_end() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("port");
     let address = listener.local_addr().expect("address").to_string();
-    let (observer, _) = std::sync::mpsc::channel();
-    let options = ServeOptions {
-        dataset_sha256: dataset.sha256(),
-        checkpoints: None,
-        security: Security::default(),
-        observer,
-        own_threads: true,
-    };
+    let options = Prepared::options(dataset.sha256());
     let training = Prepared::new(&small_config(4), &dataset).begin(Rules::default());
     let (interrupt, interrupted) = tokio::sync::oneshot::channel();
     let run = tokio::spawn(serve(connections_of(listener), training, options, async {

@@ -3,7 +3,7 @@
 
 use crate::binary::process::{borrowed, children_of, short_run, signal, wait_for_step};
 use crate::binary::run_files::assert_same_result;
-use crate::binary::{json, lagrange, last_json, text};
+use crate::binary::{four_steps, json, last_json, text};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -11,18 +11,8 @@ use std::process::{Command, Output, Stdio};
 const PATIENCE: &str = "60";
 
 fn tiny_run(run_dir: &Path, extra: &[&str]) -> Command {
-    let mut command = lagrange(&[
-        "train",
-        "--json",
-        "--train-limit",
-        "2048",
-        "--epochs",
-        "0.5",
-    ]);
-    command
-        .args(["--workers", "2", "--run-dir"])
-        .arg(run_dir)
-        .args(extra);
+    let mut command = four_steps(run_dir);
+    command.args(["--workers", "2"]).args(extra);
     command
 }
 

@@ -3,27 +3,13 @@
 
 use crate::binary::process::{borrowed, short_run};
 use crate::binary::run_files::{assert_same_result, metrics};
-use crate::binary::{failure, json, lagrange, last_json, text};
+use crate::binary::{failure, four_steps, json, lagrange, last_json, text};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-
-/// A run of four steps.
-fn tiny_run(folder: &Path, name: &str) -> Command {
-    let mut command = lagrange(&[
-        "train",
-        "--json",
-        "--train-limit",
-        "2048",
-        "--epochs",
-        "0.5",
-    ]);
-    command.arg("--run-dir").arg(folder.join(name));
-    command
-}
 
 fn output(command: &mut Command) -> Output {
     command.output().expect("runs")
@@ -58,7 +44,7 @@ fn without_reader() -> Stdio {
 fn output_that_nobody_takes_costs_nothing() {
     let folder = tempfile::tempdir().expect("folder");
     let run = |name: &str, stdout: Stdio, stderr: Stdio, log: &str| {
-        let mut command = tiny_run(folder.path(), name);
+        let mut command = four_steps(&folder.path().join(name));
         command.args(["--log", log]).stdout(stdout).stderr(stderr);
         let status = command.status().expect("runs");
         let result = std::fs::read(folder.path().join(name).join("result.json")).expect("a result");
@@ -127,7 +113,10 @@ fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
 #[test]
 fn logs_have_colours_on_terminals_only_and_terminals_without_a_cursor_get_lines() {
     let folder = tempfile::tempdir().expect("folder");
-    let stderr = ended(tiny_run(folder.path(), "log").args(["--log", "info"]), 0);
+    let stderr = ended(
+        four_steps(&folder.path().join("log")).args(["--log", "info"]),
+        0,
+    );
     assert!(
         stderr.contains("worker connected") && !stderr.contains('\u{1b}'),
         "{stderr}"
@@ -137,7 +126,7 @@ fn logs_have_colours_on_terminals_only_and_terminals_without_a_cursor_get_lines(
         ("none", None),
         ("xterm", Some("xterm")),
     ] {
-        let run = tiny_run(folder.path(), name);
+        let run = four_steps(&folder.path().join(name));
         let words = std::iter::once(run.get_program()).chain(run.get_args());
         let words: Vec<_> = words.map(|word| word.to_str().expect("UTF-8")).collect();
         let mut command = Command::new("script");
@@ -333,7 +322,7 @@ fn files_have_the_mode_of_the_umask_and_secrets_that_of_secrets() {
             shell.arg(command.get_program()).args(command.get_args());
             shell
         };
-        ended(&mut under(&tiny_run(folder.path(), umask)), 0);
+        ended(&mut under(&four_steps(&folder.path().join(umask))), 0);
         let run_dir = folder.path().join(umask);
         for name in [
             "config.toml",

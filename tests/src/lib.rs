@@ -9,10 +9,8 @@ pub mod memory;
 pub mod network;
 mod prepared;
 pub mod schedule;
-mod seeds;
 
 pub use prepared::{Prepared, RUN};
-pub use seeds::seeds;
 
 use lagrange::Config;
 use lagrange_core::network::{NetworkSpec, Padding, StageSpec};

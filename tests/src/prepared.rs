@@ -2,7 +2,7 @@
 
 use lagrange::{Config, Dataset, DatasetFacts, DatasetSummary, RunSpec};
 use lagrange_coordinator::{
-    CheckpointError, Identity, Plan, Rules, Snapshot, Training, hexadecimal,
+    CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Snapshot, Training, hexadecimal,
 };
 
 /// What every run of these tests is called.
@@ -40,6 +40,18 @@ impl Prepared {
             dataset_sha256: self.dataset_sha256.clone(),
         };
         Training::new(identity, Plan::new(self.spec.clone()), rules)
+    }
+
+    /// A coordinator of data with this hash, open to everybody, which keeps nothing and is not observed.
+    #[must_use]
+    pub fn options(dataset_sha256: [u8; 32]) -> ServeOptions {
+        ServeOptions {
+            dataset_sha256,
+            checkpoints: None,
+            security: Security::default(),
+            observer: std::sync::mpsc::channel().0,
+            own_threads: true,
+        }
     }
 
     /// The run from where `snapshot` has it.

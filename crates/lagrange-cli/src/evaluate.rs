@@ -3,7 +3,7 @@
 use crate::output::{print as print_text, print_json};
 use anyhow::{Result, bail};
 use clap::Args;
-use lagrange::{Dataset, Model, Split, Task, as_text, machine};
+use lagrange::{Dataset, Model, Split, Task, as_text};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -47,7 +47,6 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
     } else {
         args.model.clone()
     };
-    machine::set_up_blas();
     let model = Model::load(&path)?;
     let dataset = Dataset::load(args.data_dir.as_deref())?;
     let side = model.network.input().height;

@@ -20,7 +20,6 @@ mod output;
 mod parse;
 mod progress;
 mod security;
-mod seeds;
 mod signals;
 mod statistics;
 mod sweep;
@@ -31,7 +30,7 @@ mod worker;
 use anyhow::{Context as _, Result};
 use args::Command;
 use baseline::BaselineArgs;
-use lagrange::machine::{Needs, cores};
+use lagrange::machine::{DATA_BYTES, Needs, cores};
 use lagrange::{RunError, RunResult, SolveError, TrainingError};
 use lagrange_baseline::BaselineError;
 use output::tell;
@@ -83,10 +82,11 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     let _context = runtime.enter();
     signals::survive_limits();
     match command {
-        Command::Train(args) => ended(runtime.block_on(train::run(args, log)), args.run.json),
-        Command::Coordinator(args) => {
-            ended(runtime.block_on(coordinator::run(args)), args.run.json)
-        }
+        Command::Train(args) => ended(runtime.block_on(train::run(args, log)), args.start.run.json),
+        Command::Coordinator(args) => ended(
+            runtime.block_on(coordinator::run(args)),
+            args.start.run.json,
+        ),
         Command::Worker(args) => runtime
             .block_on(worker::run(args))
             .map(|()| ExitCode::SUCCESS),
@@ -110,11 +110,9 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
 }
 
 fn needs(command: &Command, log: &str) -> Result<Needs> {
-    // MNIST is 47 MB; while it is read or cut into shards, it is there twice.
-    const DATA: usize = 128 << 20;
     let computing = |threads| Needs {
         threads,
-        bytes: DATA,
+        bytes: DATA_BYTES,
         ..Needs::default()
     };
     Ok(match command {

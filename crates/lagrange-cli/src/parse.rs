@@ -121,7 +121,7 @@ fn contradiction(cli: &Cli, matches: &ArgMatches) -> Option<(ErrorKind, String)>
         return together("in_process", other);
     }
     let workers = train.workers();
-    let minimum = usize::from(train.rules.min_workers);
+    let minimum = usize::from(train.start.rules.min_workers);
     (minimum > workers).then(|| {
         let message = format!(
             "--min-workers {minimum}: only {workers} workers are started; raise --workers, or lower --min-workers"

@@ -1,43 +1,25 @@
 //! `lagrange train`: a coordinator in this process and its workers as children, or as tasks.
 
-use crate::args::{RuleArgs, RunArgs, SecurityArgs};
+use crate::args::StartArgs;
 use crate::output::{print, print_json};
-use crate::progress::Progress;
-use crate::{security, signals};
 use anyhow::{Result, bail};
 use clap::Args;
-use lagrange::machine::{self, cores, executable};
-use lagrange::{
-    Cluster, Config, DataSource, Dataset, DatasetFacts, DatasetSummary, Rules, RunDir, RunResult,
-    RunSpec,
-};
+use lagrange::machine::{cores, executable, share_of_cores};
+use lagrange::{Cluster, Rules, RunResult};
 use lagrange_protocol::listen_address;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// `lagrange train`
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// The run.
+    /// The run and its workers.
     #[command(flatten)]
-    pub run: RunArgs,
-    /// Go on with the run of this folder, from its last checkpoint. Its configuration is the folder's; the
-    /// number of workers may be another. A run that is complete goes on for more --epochs.
-    #[arg(long, value_name = "RUN_FOLDER")]
-    pub resume: Option<PathBuf>,
-    /// Its rules.
-    #[command(flatten)]
-    pub rules: RuleArgs,
-    /// Its safety.
-    #[command(flatten)]
-    pub security: SecurityArgs,
+    pub start: StartArgs,
     /// How often worker processes that die are started again, over the whole run.
-    #[arg(long, value_name = "N", default_value = "16")]
+    #[arg(long, value_name = "N", default_value_t = Cluster::RESTARTS)]
     pub restarts: u32,
     /// Worker processes [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_WORKERS")]
@@ -62,9 +44,6 @@ pub struct TrainArgs {
     pub child: bool,
 }
 
-/// Local workers need no longer than loading their data takes.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
-
 impl TrainArgs {
     /// Workers to start.
     pub(crate) fn workers(&self) -> usize {
@@ -75,10 +54,8 @@ impl TrainArgs {
     pub(crate) fn cluster(&self, log: &str) -> Result<Cluster> {
         let workers = self.workers();
         check_workers(workers)?;
-        let threads = match self.threads {
-            Some(threads) => threads.into(),
-            None => (cores() / workers).max(1),
-        };
+        let share = || share_of_cores(workers);
+        let threads = self.threads.map_or_else(share, usize::from);
         let cluster = match self.in_process {
             true => Cluster::in_process(workers),
             false => Cluster::processes(workers, self.worker_command(threads, log)?),
@@ -88,8 +65,8 @@ impl TrainArgs {
             .restarts(self.restarts)
             .listen(self.listen)
             .rules(Rules {
-                join_timeout: JOIN_TIMEOUT,
-                ..self.rules.rules(workers)
+                join_timeout: Cluster::JOIN_TIMEOUT,
+                ..self.start.rules.rules(workers)
             }))
     }
 
@@ -100,8 +77,8 @@ impl TrainArgs {
         log: &str,
     ) -> Result<impl Fn(SocketAddr) -> Command + Send + use<>> {
         let first = executable()?;
-        let (log, security) = (log.to_owned(), self.security.clone());
-        let data_dir = self.run.data_dir.clone();
+        let (log, security) = (log.to_owned(), self.start.security.clone());
+        let data_dir = self.start.run.data_dir.clone();
         Ok(move |address: SocketAddr| {
             // Looked up each time: the file may have been replaced or removed since.
             let mut command = Command::new(executable().unwrap_or_else(|_| first.clone()));
@@ -125,33 +102,12 @@ impl TrainArgs {
     }
 }
 
-/// Where a run of these flags is written.
-pub(crate) fn run_dir(args: &RunArgs) -> RunDir {
-    args.run_dir.clone().map_or(RunDir::Named, RunDir::At)
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// If the run fails.
 pub async fn run(args: &TrainArgs, log: &str) -> Result<RunResult> {
-    let stop = signals::Stop::listen();
-    let cluster = args.cluster(log)?;
-    machine::warn_of_kernels();
-    let cluster = cluster
-        .security(security::of_coordinator(&args.security, args.listen)?)
-        .observe(Progress::new(args.run.quiet))
-        .stop_when(stop.wished())
-        .run_dir(run_dir(&args.run));
-    let data = match args.in_process {
-        true => Arc::new(Dataset::load(args.run.data_dir.as_deref())?).into(),
-        false => DataSource::Files(args.run.data_dir.clone()),
-    };
-    let run = match &args.resume {
-        Some(folder) => cluster.resume(folder, args.run.epochs, data).await?,
-        None => cluster.train(args.run.configuration()?, data).await?,
-    };
-    Ok(run.result)
+    args.start.train(args.cluster(log)?, args.listen).await
 }
 
 /// Prints a result: a table for people, or one line of JSON.
@@ -193,14 +149,6 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
         let _ = writeln!(text, "run folder     {}", run_dir.display());
     }
     Ok(print(&text)?)
-}
-
-/// Refuses a run that there cannot be on this data.
-pub(crate) fn check_run(config: Config, dataset: &DatasetSummary) -> Result<()> {
-    config.task.check_labels("training", &dataset.train)?;
-    config.task.check_labels("test", &dataset.test)?;
-    RunSpec::new(config, DatasetFacts::of(dataset))?;
-    Ok(())
 }
 
 /// The largest number of workers that makes sense to start on one machine.

@@ -29,6 +29,7 @@
 //! | `model` | trained models: files, predictions, evaluation |
 //! | `run_folder` | configuration, metrics, checkpoints, model and result of a run |
 //! | `observer` | what watches a run |
+//! | `seeds` | lists of seeds as people write them |
 //! | [`machine`] | what is needed of the system: BLAS, threads, files |
 //!
 //! The mathematics is `lagrange-core`, the protocol `lagrange-protocol`, the state machine
@@ -43,6 +44,7 @@ mod model;
 mod observer;
 mod run;
 mod run_folder;
+mod seeds;
 
 pub use cluster::Cluster;
 pub use config::{Preset, SourceError, Sources, is_meant_for_lagrange, presets};
@@ -50,8 +52,9 @@ pub use error::RunError;
 pub use folder::{FolderError, lock, make_folder, write_file};
 pub use model::{Confusion, Model, ModelError};
 pub use observer::Observer;
-pub use run::{Run, RunDir};
+pub use run::{Run, RunDir, run_spec};
 pub use run_folder::{RunResult, Unsaved, as_text};
+pub use seeds::{Seeds, SeedsError};
 
 pub use lagrange_coordinator::{
     Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop, TrainingError,

@@ -203,14 +203,14 @@ impl Prepared {
                 return Err(source.into());
             }
         };
+        let mut result = result(&config, surroundings.rules.workers, &served, seconds);
         let model = Model {
             task: config.task,
-            spec: config.network.clone(),
-            network: served.outcome.network.clone(),
-            weights: served.outcome.weights.clone(),
+            spec: config.network,
+            network: served.outcome.network,
+            weights: served.outcome.weights,
             normalisation,
         };
-        let mut result = result(&config, surroundings.rules.workers, &served, seconds);
         evaluate_here(&mut result, &model, config.validation, &data);
         let saved = match folder {
             None => Ok(result),
@@ -235,19 +235,27 @@ fn summary_of(data: &DataSource) -> Result<DatasetSummary, RunError> {
     }
 }
 
+/// The run of `config` on the data of `summary`.
+///
+/// # Errors
+/// [`RunError::Task`] or [`RunError::Spec`] if there is none, naming the key.
+pub fn run_spec(config: Config, summary: &DatasetSummary) -> Result<RunSpec, RunError> {
+    config.task.check_labels("training", &summary.train)?;
+    config.task.check_labels("test", &summary.test)?;
+    Ok(RunSpec::new(config, DatasetFacts::of(summary))?)
+}
+
 fn new_training(
     config: &Config,
     summary: &DatasetSummary,
     rules: Rules,
 ) -> Result<Training, RunError> {
-    config.task.check_labels("training", &summary.train)?;
-    config.task.check_labels("test", &summary.test)?;
-    let spec = RunSpec::new(config.clone(), DatasetFacts::of(summary))?;
     let identity = Identity {
         run: run_name(config.task, config.seed),
         dataset_sha256: hexadecimal(&summary.sha256),
     };
-    Ok(Training::new(identity, Plan::new(spec), rules))
+    let plan = Plan::new(run_spec(config.clone(), summary)?);
+    Ok(Training::new(identity, plan, rules))
 }
 
 /// A name that no other run of this coordinator's workers has.

@@ -23,6 +23,21 @@ pub fn lagrange(arguments: &[&str]) -> Command {
     command
 }
 
+/// A run of four steps that is written to `run_dir`.
+#[must_use]
+pub fn four_steps(run_dir: &Path) -> Command {
+    let mut command = lagrange(&[
+        "train",
+        "--json",
+        "--train-limit",
+        "2048",
+        "--epochs",
+        "0.5",
+    ]);
+    command.arg("--run-dir").arg(run_dir);
+    command
+}
+
 /// Runs it and expects success; returns the last line of stdout as JSON.
 #[must_use]
 pub fn json(arguments: &[&str]) -> serde_json::Value {

@@ -1,6 +1,7 @@
 use super::*;
+use crate::vanilla_network;
 use candle_core::{Device, Tensor};
-use lagrange_core::network::Shape;
+use lagrange_core::network::{NetworkSpec, Padding, Shape, StageSpec};
 use lagrange_core::random::{Purpose, stream};
 use ndarray::Array2;
 use rand::RngExt as _;

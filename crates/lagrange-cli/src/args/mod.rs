@@ -3,10 +3,12 @@
 mod rules;
 mod run;
 mod security;
+mod start;
 
 pub use rules::{RuleArgs, seconds};
 pub use run::{DECIDED, RunArgs};
 pub use security::SecurityArgs;
+pub use start::StartArgs;
 
 use crate::baseline::BaselineArgs;
 use crate::bench::BenchArgs;

@@ -5,10 +5,9 @@ use super::rows::{Row, System};
 use crate::baseline;
 use crate::child::{self, RunOutcome};
 use crate::tally::Cell;
-use crate::train::check_run;
 use anyhow::{Context as _, Result, bail};
 use lagrange::machine::cores;
-use lagrange::{Config, Dataset, DatasetSummary};
+use lagrange::{Config, Dataset, DatasetSummary, run_spec};
 use lagrange_baseline::Problem;
 use std::ffi::OsString;
 
@@ -31,7 +30,7 @@ impl Cells<'_> {
         for row in rows {
             let config = self.configuration(*row).await?;
             match row.system {
-                System::Train(..) => check_run(config, &summary),
+                System::Train(..) => run_spec(config, &summary).map(drop).map_err(Into::into),
                 System::Baseline(kind) => baseline::check(kind, &config, &problem),
             }
             .with_context(|| format!("row {row}"))?;

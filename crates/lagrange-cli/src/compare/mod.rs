@@ -12,13 +12,12 @@ pub use table::Table;
 
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
-use crate::seeds::Seeds;
 use crate::statistics::commonest_share;
 use crate::tally::told;
 use anyhow::Result;
 use cell::Cells;
 use clap::Args;
-use lagrange::{Dataset, Task, lock, make_folder};
+use lagrange::{Dataset, Seeds, Task, lock, make_folder};
 use std::path::PathBuf;
 use table::RowResult;
 

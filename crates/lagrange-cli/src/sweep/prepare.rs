@@ -5,9 +5,9 @@ use super::cell::Run;
 use super::grid::{Grid, Setting, settings};
 use crate::args::RunArgs;
 use crate::statistics::commonest_share;
-use crate::train::{check_run, check_workers};
+use crate::train::check_workers;
 use anyhow::{Result, bail};
-use lagrange::{Config, DatasetSummary};
+use lagrange::{Config, DatasetSummary, run_spec};
 use lagrange_coordinator::hexadecimal;
 use std::ffi::OsString;
 
@@ -99,7 +99,8 @@ fn check(config: &Config, dataset: &DatasetSummary) -> Result<()> {
             "a sweep selects settings on held-out images, never on the test set: pass --validation N, for example 10000"
         );
     }
-    check_run(config.clone(), dataset)
+    run_spec(config.clone(), dataset)?;
+    Ok(())
 }
 
 /// The flag that overrides a configuration key, if it is given.

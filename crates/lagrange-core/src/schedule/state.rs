@@ -61,21 +61,13 @@ impl ShardState {
     /// Room for `samples` samples, before the first round.
     #[must_use]
     pub fn new(network: &Network, samples: usize) -> Self {
-        let array = |length: usize| Array {
+        let (z, a) = of_stages(network, |length| Array {
             values: vec![0.0; length * samples],
             length,
-        };
+        });
         Self {
-            z: network
-                .stages()
-                .iter()
-                .map(|stage| array(stage.conv.len()))
-                .collect(),
-            a: network
-                .hidden()
-                .iter()
-                .map(|stage| array(stage.output.len()))
-                .collect(),
+            z,
+            a,
             visits: vec![0; samples],
             next: (0, 0),
         }
@@ -138,18 +130,14 @@ impl ShardState {
 
 impl BlockState {
     pub(super) fn new(network: &Network, samples: usize) -> Self {
-        let array = |length: usize| vec![0.0; samples * length];
-        Self {
-            z: network
-                .stages()
-                .iter()
-                .map(|stage| array(stage.conv.len()))
-                .collect(),
-            a: network
-                .hidden()
-                .iter()
-                .map(|stage| array(stage.output.len()))
-                .collect(),
-        }
+        let (z, a) = of_stages(network, |length| vec![0.0; samples * length]);
+        Self { z, a }
     }
+}
+
+/// What `array` makes of the length of a sample's z, for every stage, and of its a, for every hidden one.
+fn of_stages<T>(network: &Network, array: impl Fn(usize) -> T) -> (Vec<T>, Vec<T>) {
+    let z = network.stages().iter().map(|stage| stage.conv.len());
+    let a = network.hidden().iter().map(|stage| stage.output.len());
+    (z.map(&array).collect(), a.map(&array).collect())
 }

@@ -4,10 +4,10 @@
 mod in_process;
 mod processes;
 
-use crate::machine::{Needs, cores};
+use crate::machine::{DATA_BYTES, Needs, share_of_cores};
 use crate::observer::Observers;
 use crate::run::{Prepared, Surroundings};
-use crate::{Config, DataSource, Observer, Rules, Run, RunDir, RunError, Security, Stop};
+use crate::{Config, DataSource, Dataset, Observer, Rules, Run, RunDir, RunError, Security, Stop};
 use lagrange_coordinator::connections_of;
 use processes::{Children, MakeCommand};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,13 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-
-/// Local workers need no longer than loading their data takes.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often worker processes that die are started again, unless told otherwise.
-const RESTARTS: u32 = 16;
-/// Bytes of MNIST, and some more; while it is read or cut into shards, it is there twice.
-const DATA_BYTES: usize = 128 << 20;
 
 /// A wish to stop.
 type Wish = Pin<Box<dyn Future<Output = Stop> + Send>>;
@@ -72,17 +65,23 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
+    /// How long workers may take to join, unless [`Cluster::rules`] say otherwise: local ones need no longer than
+    /// loading their data takes.
+    pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+    /// How often worker processes that die are started again, unless [`Cluster::restarts`] says otherwise.
+    pub const RESTARTS: u32 = 16;
+
     fn new(workers: Workers, count: usize) -> Self {
         let rules = Rules {
             workers: count,
-            join_timeout: JOIN_TIMEOUT,
+            join_timeout: Self::JOIN_TIMEOUT,
             ..Rules::default()
         };
         Self {
             workers,
-            threads: (cores() / count.max(1)).max(1),
+            threads: share_of_cores(count),
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            restarts: RESTARTS,
+            restarts: Self::RESTARTS,
             run_dir: RunDir::None,
             surroundings: Surroundings {
                 rules,
@@ -184,7 +183,7 @@ impl Cluster {
         data: impl Into<DataSource>,
     ) -> Result<Run, RunError> {
         self.needs().ensure()?;
-        let data = data.into();
+        let data = self.shared(data.into())?;
         let surroundings = std::mem::take(&mut self.surroundings);
         let run_dir = std::mem::take(&mut self.run_dir);
         let run = Prepared::new(config, data.clone(), run_dir, surroundings)?;
@@ -223,10 +222,20 @@ impl Cluster {
         data: impl Into<DataSource>,
     ) -> Result<Run, RunError> {
         self.needs().ensure()?;
-        let data = data.into();
+        let data = self.shared(data.into())?;
         let surroundings = std::mem::take(&mut self.surroundings);
         let run = Prepared::resume(folder, epochs, data.clone(), surroundings)?;
         self.serve(run, &data).await
+    }
+
+    /// `data` as all workers take it: those of this process share one set.
+    fn shared(&self, data: DataSource) -> Result<DataSource, RunError> {
+        match (&self.workers, data) {
+            (Workers::InProcess, DataSource::Files(directory)) => {
+                Ok(Arc::new(Dataset::load(directory.as_deref())?).into())
+            }
+            (_, data) => Ok(data),
+        }
     }
 
     /// What the run will need of the system.

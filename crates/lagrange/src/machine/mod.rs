@@ -12,6 +12,8 @@ use std::time::Duration;
 const BLAS_PATIENCE: Duration = Duration::from_secs(10);
 /// Address space of a thread's own heap.
 const HEAP_BYTES: usize = 64 << 20;
+/// Bytes of MNIST and some more: while it is read or cut into shards, it is there twice.
+pub const DATA_BYTES: usize = 128 << 20;
 /// Threads of the async runtime, the recorder, the checkpoints' writer and the like.
 const OWN_THREADS: usize = 5;
 /// Threads of a worker process beside those that it computes on.
@@ -154,6 +156,12 @@ fn prepare_blas(threads: usize, beside: usize) -> Result<(), MachineError> {
 #[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads for each of `workers` workers that share this machine's processors, at least 1.
+#[must_use]
+pub fn share_of_cores(workers: usize) -> usize {
+    (cores() / workers.max(1)).max(1)
 }
 
 /// Threads that a worker computes on.

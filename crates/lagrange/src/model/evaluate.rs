@@ -1,6 +1,7 @@
 //! What a model says of images, and how often it is right.
 
 use super::{Model, ModelError};
+use crate::machine::set_up_blas;
 use crate::{Dataset, Split};
 use lagrange_core::forward::Forward;
 use lagrange_data::Normaliser;
@@ -57,6 +58,7 @@ impl Model {
             let pixels = pixels.len();
             return Err(ModelError::Pixels { pixels, image });
         }
+        set_up_blas();
         let mut forward = Forward::new(&self.network, BLOCK);
         forward.load(&self.weights);
         let normaliser = Normaliser::new(self.normalisation);

@@ -4,7 +4,7 @@
 use lagrange::Config;
 use lagrange_coordinator::{Command, Event, Snapshot, Training, TrainingError};
 use lagrange_core::activation::ActivationUpdate;
-use lagrange_core::network::{Activation, Padding, StageSpec};
+use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
 use lagrange_core::schedule::{
     BlockOrder, ClassicUpdate, Fit, HiddenStep, InitialState, Metric, ScheduleKind, SolverKind,
 };
@@ -231,15 +231,19 @@ fn every_choice_is_independent_of_the_number_of_workers_and_changes_the_result()
     check(&|c| c.schedule.loss = lagrange_core::loss::Loss::Hinge);
     check(&|c| c.schedule.dual_step = 0.0);
     check(&|c| c.schedule.gram_every = 1);
-    check(&|c| c.network.stages[0].padding = Padding::Same);
+    check(&|c| {
+        let (mut stages, _) = c.network.stages().expect("stages");
+        stages[0].padding = Padding::Same;
+        c.network = NetworkSpec::of_stages(&stages);
+    });
     check(&|c| c.validation = 40);
     check(&|c| {
         // Three hidden stages of 3x3 kernels: 12, 6 and 3 pixels wide.
-        c.network.stages = [3, 4, 5].map(same_3x3).to_vec();
+        c.network = NetworkSpec::of_stages(&[3, 4, 5].map(same_3x3));
     });
     check(&|c| c.augment.shift = 1.0);
-    check(&|c| c.network.activation = Activation::Step);
-    check(&|c| c.network.activation = Activation::QuantisedRelu);
+    check(&|c| c.network = c.network.clone().with_activation(Activation::Step));
+    check(&|c| c.network = c.network.clone().with_activation(Activation::QuantisedRelu));
     check(&|c| c.schedule.metric = Metric::Identity);
     check(&|c| c.schedule.hidden_step = HiddenStep::LeastSquares);
     check(&|c| c.schedule.warm_start = 8);

@@ -63,10 +63,7 @@ pub fn small_config(shards: usize) -> Config {
         padding: Padding::Valid,
     };
     let mut config = Config {
-        network: NetworkSpec {
-            stages: vec![stage(3, 4), stage(2, 6)],
-            ..NetworkSpec::default()
-        },
+        network: NetworkSpec::of_stages(&[stage(3, 4), stage(2, 6)]),
         ..Config::default()
     };
     config.data.shards = shards;

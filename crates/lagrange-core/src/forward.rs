@@ -26,7 +26,8 @@ use crate::weights::Weights;
 #[derive(Debug, Clone)]
 pub struct Forward {
     network: Network,
-    pooling: Pooling,
+    /// Of every hidden stage.
+    poolings: Vec<Pooling>,
     convolutions: Vec<Convolution>,
     /// Per stage `[n, H, W, C_in]`; the images for the first.
     inputs: Vec<Vec<f32>>,
@@ -36,6 +37,14 @@ pub struct Forward {
     samples: usize,
 }
 
+/// The links of the hidden stages.
+pub(crate) fn poolings(network: &Network, update: StaircaseUpdate) -> Vec<Pooling> {
+    let hidden = network.hidden().iter();
+    hidden
+        .map(|stage| Pooling::new(stage.conv, stage.link, update))
+        .collect()
+}
+
 impl Forward {
     /// Buffers for at most `capacity` samples of `network`, with zero weights.
     #[must_use]
@@ -43,7 +52,7 @@ impl Forward {
         let stages = network.stages();
         Self {
             network: network.clone(),
-            pooling: Pooling::new(network.activation(), StaircaseUpdate::default()),
+            poolings: poolings(network, StaircaseUpdate::default()),
             convolutions: stages.iter().map(Convolution::new).collect(),
             inputs: stages
                 .iter()
@@ -99,8 +108,7 @@ impl Forward {
             let m = &mut self.m[index][..n * stage.conv.len()];
             self.convolutions[index].apply(&before[index][..n * stage.input.len()], m);
             if let Some(a) = after.first_mut() {
-                self.pooling
-                    .apply(stage.conv, m, &mut a[..n * stage.output.len()]);
+                self.poolings[index].apply(m, &mut a[..n * stage.output.len()]);
             }
         }
     }
@@ -148,7 +156,7 @@ impl Forward {
         &self.m[index][..self.samples * self.network.stages()[index].conv.len()]
     }
 
-    /// a_l = h(m_l) of hidden stage `index`, `[n, H/2, W/2, C]`.
+    /// a_l = h(m_l) of hidden stage `index`, `[n, H, W, C]`.
     #[must_use]
     pub fn a(&self, index: usize) -> &[f32] {
         self.input(index + 1)

@@ -52,10 +52,7 @@ fn problem(seed: u64) -> Problem {
         channels,
         padding: Padding::Same,
     };
-    let spec = NetworkSpec {
-        stages: vec![stage(3), stage(4)],
-        ..NetworkSpec::default()
-    };
+    let spec = NetworkSpec::of_stages(&[stage(3), stage(4)]);
     let input = Shape {
         height: 8,
         width: 8,

@@ -40,10 +40,7 @@ impl Case {
             channels,
             padding,
         };
-        let spec = NetworkSpec {
-            stages: vec![stage(3), stage(4)],
-            ..NetworkSpec::default()
-        };
+        let spec = NetworkSpec::of_stages(&[stage(3), stage(4)]);
         let input = Shape {
             height: 10,
             width: 10,

@@ -45,10 +45,7 @@ fn configurations() -> Vec<Config> {
         padding,
     };
     let mut plain = small_config(SHARDS);
-    plain.network = NetworkSpec {
-        stages: vec![stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)],
-        ..NetworkSpec::default()
-    };
+    plain.network = NetworkSpec::of_stages(&[stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)]);
     plain.validation = 3;
     plain.schedule.batch = 2 * SHARDS;
     // Beyond the first steps, which all refresh the Gram matrices.
@@ -70,7 +67,7 @@ fn configurations() -> Vec<Config> {
         plain.clone(),
         changed(&|c| {
             c.task = lagrange_data::Task::Digits;
-            c.network.activation = Activation::Step;
+            c.network = c.network.clone().with_activation(Activation::Step);
             c.start.kind = StartKind::He;
         }),
         changed(&|c| c.schedule.solver = SolverKind::Sampled),

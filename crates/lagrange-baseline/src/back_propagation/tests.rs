@@ -25,14 +25,11 @@ fn problem(task: Task) -> Problem {
 }
 
 fn small_network(problem: &Problem) -> Network {
-    let spec = NetworkSpec {
-        stages: vec![StageSpec {
+    let spec = NetworkSpec::of_stages(&[StageSpec {
             kernel: 3,
             channels: 2,
             padding: Padding::Same,
-        }],
-        activation: Activation::Relu,
-    };
+        }]);
     problem.network(&spec).expect("fits")
 }
 
@@ -59,11 +56,8 @@ fn candle_and_the_trainer_see_the_same_network() {
         channels,
         padding: Padding::Same,
     };
-    let odd = NetworkSpec {
-        // 18 - same - 18 - pool 9 - same - 9 - pool 4: the second pooling drops a row and a column.
-        stages: vec![same(5, 6), same(3, 4)],
-        activation: Activation::Relu,
-    };
+    let odd = // 18 - same - 18 - pool 9 - same - 9 - pool 4: the second pooling drops a row and a column.
+        NetworkSpec::of_stages(&[same(5, 6), same(3, 4)]);
     for (spec, side, outputs) in [(NetworkSpec::default(), 28, 10), (odd, 18, 1)] {
         let input = Shape {
             height: side,

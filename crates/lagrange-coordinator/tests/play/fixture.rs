@@ -109,10 +109,7 @@ fn config(settings: &Settings) -> Config {
         padding: Padding::Valid,
     };
     let mut config = Config {
-        network: NetworkSpec {
-            stages: vec![stage],
-            ..NetworkSpec::default()
-        },
+        network: NetworkSpec::of_stages(&[stage]),
         ..Config::default()
     };
     config.data.shards = shards;

@@ -11,10 +11,10 @@ use crate::network::Stage;
 /// [`CrossMoment::drain`] merges the two sums.
 ///
 /// ```
-/// # use lagrange_core::network::{Shape, Stage};
-/// # let shape = |side, channels| Shape { height: side, width: side, channels };
+/// # use lagrange_core::network::{Kernel, Link, Shape, Stage};
+/// # let image = Shape { height: 3, width: 3, channels: 1 };
 /// // A kernel of 2x2 on an image of 3x3.
-/// let stage = Stage { kernel: 2, pad: 0, input: shape(3, 1), conv: shape(2, 1), output: shape(1, 1) };
+/// let stage = Stage::conv(image, Kernel::square(2), 1, 0, 1, Link::MAX_RELU);
 /// use lagrange_core::convolution::CrossMoment;
 ///
 /// let mut cross = CrossMoment::new(&stage);

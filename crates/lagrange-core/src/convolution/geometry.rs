@@ -8,13 +8,16 @@ pub(super) const LANES: usize = 8;
 /// Memory layout of one sample. Counts are in values, except `rows` and `columns`, in output positions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
+    /// Rows of the kernel.
     pub(super) kernel: usize,
-    /// Values of one kernel row: k * C_in.
+    /// Values of one kernel row: its columns * C_in.
     pub(super) run: usize,
     /// Stride from one input line to the next.
     pub(super) line: usize,
     /// Stride from one patch to the next on a line.
     pub(super) step: usize,
+    /// Stride from one line of patches to the next.
+    pub(super) down: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) channels: usize,
@@ -23,11 +26,13 @@ pub(super) struct Geometry {
 impl Geometry {
     pub(super) fn new(stage: &Stage) -> Self {
         let channels = stage.input.channels;
+        let line = (stage.input.width + 2 * stage.pad) * channels;
         Self {
-            kernel: stage.kernel,
-            run: stage.kernel * channels,
-            line: (stage.input.width + 2 * stage.pad) * channels,
-            step: channels,
+            kernel: stage.kernel.height,
+            run: stage.kernel.width * channels,
+            line,
+            step: stage.stride * channels,
+            down: stage.stride * line,
             rows: stage.conv.height,
             columns: stage.conv.width,
             channels: stage.conv.channels,

@@ -32,10 +32,10 @@ enum Method {
 /// Convolution of one stage, with its packed weights and a buffer for padding.
 ///
 /// ```
-/// # use lagrange_core::network::{Shape, Stage};
-/// # let shape = |side, channels| Shape { height: side, width: side, channels };
+/// # use lagrange_core::network::{Kernel, Link, Shape, Stage};
+/// # let image = Shape { height: 3, width: 3, channels: 1 };
 /// // A kernel of 2x2 on an image of 3x3.
-/// let stage = Stage { kernel: 2, pad: 0, input: shape(3, 1), conv: shape(2, 1), output: shape(1, 1) };
+/// let stage = Stage::conv(image, Kernel::square(2), 1, 0, 1, Link::MAX_RELU);
 /// use lagrange_core::convolution::Convolution;
 ///
 /// let mut convolution = Convolution::new(&stage);
@@ -200,11 +200,12 @@ impl Convolution {
     /// so the samples of `a` form one line of patches.
     fn dense(&self, a: &[f32]) -> Option<Geometry> {
         let patch = self.stage.patch();
-        (self.stage.rows() == 1 && patch == self.stage.input.len()).then_some(Geometry {
+        self.stage.is_dense().then_some(Geometry {
             kernel: 1,
             run: patch,
             line: a.len(),
             step: patch,
+            down: 0,
             rows: 1,
             columns: a.len() / patch,
             channels: self.geometry.channels,
@@ -216,7 +217,7 @@ impl Convolution {
 mod tests {
     use super::*;
     use crate::equations::matrix;
-    use crate::toeplitz::tests::{draw, stage_of};
+    use crate::toeplitz::tests::{any_stage, draw, stage_of};
     use crate::toeplitz::toeplitz_rows;
     use ndarray::Array2;
     use proptest::prelude::*;
@@ -258,20 +259,22 @@ mod tests {
         // Multiples of 8 channels use separate code paths.
         let c_in = prop_oneof![1usize..20, Just(8), Just(16)];
         let c_out = prop_oneof![1usize..36, Just(8), Just(32)];
+        let square = (sides, c_in, c_out).prop_map(|((kernel, same, extra), c_in, c_out)| {
+            stage_of(kernel, same, extra, c_in, c_out)
+        });
         let kept = prop::array::uniform3(prop_oneof![Just(0.0f32), 0.0f32..0.3, Just(1.0)]);
-        (sides, c_in, c_out, any::<u64>(), kept).prop_map(
-            |((kernel, same, extra), c_in, c_out, seed, kept)| {
-                let stage = stage_of(kernel, same, extra, c_in, c_out);
-                let shape = (stage.unknowns(), c_out);
-                Problem {
-                    weights: Array2::from_shape_vec(shape, draw(seed, stage.weights()))
-                        .expect("shape"),
-                    a: draw(seed ^ 1, SAMPLES * stage.input.len()),
-                    z: outputs(&stage, seed ^ 2, kept),
-                    stage,
-                }
-            },
-        )
+        let stages = prop_oneof![square, any_stage()];
+        (stages, any::<u64>(), kept).prop_map(|(stage, seed, kept)| Problem {
+            weights: matrix(
+                &draw(seed, stage.weights()),
+                stage.unknowns(),
+                stage.conv.channels,
+            )
+            .to_owned(),
+            a: draw(seed ^ 1, SAMPLES * stage.input.len()),
+            z: outputs(&stage, seed ^ 2, kept),
+            stage,
+        })
     }
 
     /// Random outputs, of which each sample keeps its own share of nonzeros.

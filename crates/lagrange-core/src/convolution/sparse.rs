@@ -112,7 +112,7 @@ impl ByChannel {
     pub(super) fn collect(&mut self, g: &Geometry, z: &[f32]) {
         self.counts.fill(0);
         let lines = z.chunks_exact(g.columns * g.channels);
-        for (start, line) in (0u32..).step_by(g.line).zip(lines) {
+        for (start, line) in (0u32..).step_by(g.down).zip(lines) {
             collect_by_channel(g, start, line, &mut self.counts, &mut self.entries);
         }
     }
@@ -195,8 +195,8 @@ fn mask_of_some(values: &[f32]) -> u32 {
 /// Offset of the patch of each output position.
 #[inline(always)]
 fn places(g: &Geometry) -> impl Iterator<Item = u32> {
-    let (line, step, columns) = (g.line as u32, g.step as u32, g.columns as u32);
-    (0..g.rows as u32).flat_map(move |y| (0..columns).map(move |x| y * line + x * step))
+    let (down, step, columns) = (g.down as u32, g.step as u32, g.columns as u32);
+    (0..g.rows as u32).flat_map(move |y| (0..columns).map(move |x| y * down + x * step))
 }
 
 /// Calls `visit` with channel and value of every nonzero entry.

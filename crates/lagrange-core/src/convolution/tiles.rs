@@ -101,7 +101,7 @@ fn forward_panel<const N: usize>(
         let mut x = 0;
         while x < g.columns {
             let size = next_tile(g.columns - x, POSITIONS);
-            let a = &a[y * g.line + x * g.step..];
+            let a = &a[y * g.down + x * g.step..];
             let z = &mut z[(y * g.columns + x) * g.channels..];
             for_size!(size, forward_tile, N, (g, weights, start, a, z));
             x += size;
@@ -159,7 +159,7 @@ fn adjoint_panel<const N: usize>(g: &Geometry, weights: &[f32], z: &[f32], a: &m
         while x < g.columns {
             let size = next_tile(g.columns - x, POSITIONS);
             let z = &z[(y * g.columns + x) * g.channels..];
-            let a = &mut a[y * g.line + x * g.step..];
+            let a = &mut a[y * g.down + x * g.step..];
             for_size!(size, adjoint_tile, N, (g, weights, z, a));
             x += size;
         }
@@ -229,7 +229,7 @@ fn cross_tile<const M: usize, const N: usize>(
 ) {
     let mut acc = [[0.0; N]; M];
     for y in 0..g.rows {
-        let (a, z) = (&a[y * g.line..], &z[y * g.columns * g.channels..]);
+        let (a, z) = (&a[y * g.down..], &z[y * g.columns * g.channels..]);
         for x in 0..g.columns {
             let inputs = &a[x * g.step..][..M];
             let outputs = &z[x * g.channels..][..N];

@@ -8,7 +8,7 @@
 
 use super::geometry::{Geometry, LANES};
 use super::tiles;
-use crate::network::Stage;
+use crate::network::{Kernel, Stage};
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 
@@ -50,9 +50,14 @@ pub(super) struct Winograd {
 impl Winograd {
     /// Minimal filtering for `stage`; `None` where direct tiles are faster.
     pub(super) fn new(stage: &Stage) -> Option<Self> {
-        let (kernel, inputs, outputs) = (stage.kernel, stage.input.channels, stage.conv.channels);
+        let (kernel, inputs, outputs) = (
+            stage.kernel.height,
+            stage.input.channels,
+            stage.conv.channels,
+        );
         let whole = inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES);
-        if !KERNELS.contains(&kernel) || !whole {
+        let dense = stage.kernel == Kernel::square(kernel) && stage.stride == 1;
+        if !KERNELS.contains(&kernel) || !whole || !dense {
             return None;
         }
         let side = POINTS + 1 - kernel;
@@ -126,6 +131,7 @@ impl Winograd {
             run: self.inputs,
             line: count * self.inputs,
             step: self.inputs,
+            down: 0,
             rows: 1,
             columns: count,
             channels: self.outputs,

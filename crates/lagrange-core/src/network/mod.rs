@@ -1,13 +1,19 @@
 //! Networks: the specification, and the stages with their shapes resolved from it.
 //!
-//! Stage l is a convolution with bias and stride 1. Every stage but the last is followed by 2x2 max-pooling
-//! and an activation function, ReLU unless said otherwise; the last is a valid convolution that covers its
-//! whole input, so its output is 1 x 1 x O. Activations are stored channels-last:
+//! Stage l is a linear map with bias, z_l = T(a_{l-1}) W_l, and a link a_l = h(z_l): pooling and an activation
+//! function. A linear map is a convolution; a dense layer is one whose kernel is its whole input. The last
+//! stage is dense and has no link, so its output is 1 x 1 x O. Activations are stored channels-last:
 //! `[height, width, channels]`, row-major, per sample.
 
+mod error;
+mod presets;
+mod resolve;
 mod spec;
+mod written;
 
-pub use spec::{Activation, NetworkSpec, Padding, StageSpec};
+pub use error::{NetworkError, Place};
+pub use presets::NETWORK_PRESETS;
+pub use spec::{Activation, Kernel, LayerSpec, NetworkSpec, Padding, Pool, PoolKind, StageSpec};
 
 /// Shape of one sample's activation: height, width and channels.
 ///
@@ -47,6 +53,50 @@ impl Shape {
     }
 }
 
+/// Link of a stage, a = h(z): pooling, then an activation function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// Pooling in disjoint windows.
+    pub pool: Pool,
+    /// Activation function.
+    pub activation: Activation,
+}
+
+impl Link {
+    /// No pooling and no activation function: the link of the last stage.
+    pub const NONE: Self = Self {
+        pool: Pool::NONE,
+        activation: Activation::Identity,
+    };
+
+    /// 2x2 max-pooling and a ReLU.
+    pub const MAX_RELU: Self = Self {
+        pool: Pool::max(2),
+        activation: Activation::Relu,
+    };
+
+    /// Height and width of the windows of one sample's outputs.
+    #[must_use]
+    pub fn window(self, conv: Shape) -> (usize, usize) {
+        match self.pool.kind {
+            PoolKind::None => (1, 1),
+            PoolKind::Max | PoolKind::Avg => (self.pool.size, self.pool.size),
+            PoolKind::Global => (conv.height, conv.width),
+        }
+    }
+
+    /// Shape of h(z). Trailing rows and columns that fill no window belong to none.
+    #[must_use]
+    pub fn output(self, conv: Shape) -> Shape {
+        let (height, width) = self.window(conv);
+        Shape {
+            height: conv.height / height,
+            width: conv.width / width,
+            channels: conv.channels,
+        }
+    }
+}
+
 /// A stage with all its shapes resolved.
 ///
 /// ```
@@ -62,19 +112,78 @@ impl Shape {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// Side of the square kernel.
-    pub kernel: usize,
+    /// Size of the kernel.
+    pub kernel: Kernel,
+    /// Distance of neighbouring patches along both axes, in pixels.
+    pub stride: usize,
     /// Rows and columns of zeros added on every side of the input.
     pub pad: usize,
     /// Shape of the input a_{l-1}.
     pub input: Shape,
-    /// Shape of the convolution's output z_l.
+    /// Shape of the linear map's output z_l.
     pub conv: Shape,
-    /// Shape of the activation a_l = h(z_l): `conv` halved for a hidden stage, `conv` itself for the last.
+    /// Link h.
+    pub link: Link,
+    /// Shape of the activation a_l = h(z_l).
     pub output: Shape,
 }
 
 impl Stage {
+    /// A convolution of `input` to `channels` channels, followed by `link`.
+    ///
+    /// ```
+    /// use lagrange_core::network::{Kernel, Link, Shape, Stage};
+    ///
+    /// let image = Shape { height: 9, width: 7, channels: 3 };
+    /// let stage = Stage::conv(image, Kernel::square(3), 2, 1, 8, Link::MAX_RELU);
+    /// assert_eq!((stage.conv.height, stage.conv.width, stage.output.height), (5, 4, 2));
+    /// ```
+    #[must_use]
+    pub fn conv(
+        input: Shape,
+        kernel: Kernel,
+        stride: usize,
+        pad: usize,
+        channels: usize,
+        link: Link,
+    ) -> Self {
+        let side = |length: usize, kernel: usize| {
+            let reach = (length + 2 * pad + stride).saturating_sub(kernel);
+            reach / stride
+        };
+        let conv = Shape {
+            height: side(input.height, kernel.height),
+            width: side(input.width, kernel.width),
+            channels,
+        };
+        Self {
+            kernel,
+            stride,
+            pad,
+            input,
+            conv,
+            link,
+            output: link.output(conv),
+        }
+    }
+
+    /// A dense map of `input` to `channels` outputs, followed by `link`.
+    #[must_use]
+    pub fn dense(input: Shape, channels: usize, link: Link) -> Self {
+        let kernel = Kernel {
+            height: input.height,
+            width: input.width,
+        };
+        Self::conv(input, kernel, 1, 0, channels, link)
+    }
+
+    /// Whether the kernel is the whole input.
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        let whole = (self.kernel.height, self.kernel.width);
+        whole == (self.input.height, self.input.width) && self.pad == 0
+    }
+
     /// d = `k*k*C_in + 1`: unknowns per output channel, the bias last.
     #[must_use]
     pub fn unknowns(&self) -> usize {
@@ -84,7 +193,7 @@ impl Stage {
     /// `k*k*C_in`: values of one patch.
     #[must_use]
     pub fn patch(&self) -> usize {
-        self.kernel * self.kernel * self.input.channels
+        self.kernel.pixels() * self.input.channels
     }
 
     /// Toeplitz rows, hence equations per output channel, that one sample contributes.
@@ -98,77 +207,39 @@ impl Stage {
     pub fn weights(&self) -> usize {
         self.unknowns() * self.conv.channels
     }
-}
 
-/// Largest number of values allowed in one activation or one weight matrix.
-const MAX_VALUES: usize = 1 << 26;
-
-/// Error of [`Network::resolve`]; stages count from 0.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NetworkError {
-    /// No hidden stage.
-    #[error(
-        "network.stages is empty: give at least one stage, for example {{ kernel = 5, channels = 16 }}"
-    )]
-    NoStages,
-    /// A kernel or a number of channels that is 0 or too large.
-    #[error("network.stages[{stage}].{field} is {value}: it must be between 1 and {limit}")]
-    OutOfRange {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Field at fault.
-        field: &'static str,
-        /// Its value.
-        value: usize,
-        /// Largest value allowed.
-        limit: usize,
-    },
-    /// `same` padding with an even kernel.
-    #[error("network.stages[{stage}].kernel is {kernel}: padding = \"same\" needs an odd kernel")]
-    EvenKernel {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Its kernel.
-        kernel: usize,
-    },
-    /// The input is smaller than the kernel, or too small to pool.
-    #[error(
-        "network.stages[{stage}] does not fit: its input is {height}x{width} and its kernel {kernel}; use fewer stages, smaller kernels or padding = \"same\""
-    )]
-    DoesNotFit {
-        /// Index of the stage, from 0.
-        stage: usize,
-        /// Height of its input.
-        height: usize,
-        /// Width of its input.
-        width: usize,
-        /// Its kernel.
-        kernel: usize,
-    },
-    /// A stage with an array of more than 2^26 values.
-    #[error(
-        "network.stages[{stage}] is too large: {values} values where at most {MAX_VALUES} are allowed"
-    )]
-    TooLarge {
-        /// Index of the stage, from 0 (the last stage counts too).
-        stage: usize,
-        /// Values of its largest array.
-        values: usize,
-    },
-    /// An input that is empty, too large or not square, or no outputs.
-    #[error(
-        "the input is {height}x{width}x{channels} with {outputs} outputs: a square, non-empty input and at least one output are needed"
-    )]
-    BadInput {
-        /// Input height.
-        height: usize,
-        /// Input width.
-        width: usize,
-        /// Input channels.
-        channels: usize,
-        /// Outputs.
-        outputs: usize,
-    },
+    /// The stage in a line of [`Network::describe`].
+    fn describe(&self, is_last: bool) -> String {
+        let (kernel, channels) = (self.kernel, self.conv.channels);
+        let mut text = match self.is_dense() && !is_last {
+            true => format!("dense {channels}"),
+            false => format!("conv{kernel} {channels}"),
+        };
+        if self.stride > 1 {
+            text += &format!(" stride {}", self.stride);
+        }
+        if self.pad > 0 {
+            let same = self.kernel == Kernel::square(2 * self.pad + 1);
+            text += &match same {
+                true => " same".to_owned(),
+                false => format!(" pad {}", self.pad),
+            };
+        }
+        if is_last {
+            return text;
+        }
+        let size = match self.link.pool.size {
+            2 => String::new(),
+            size => size.to_string(),
+        };
+        match self.link.pool.kind {
+            PoolKind::None => {}
+            PoolKind::Max => text += &format!(" - pool{size}"),
+            PoolKind::Avg => text += &format!(" - avg-pool{size}"),
+            PoolKind::Global => text += " - global-pool",
+        }
+        text + " - " + self.link.activation.name()
+    }
 }
 
 /// A resolved network: at least one hidden stage and the last one.
@@ -186,43 +257,9 @@ pub enum NetworkError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     stages: Vec<Stage>,
-    activation: Activation,
 }
 
 impl Network {
-    /// Resolves `spec` for samples of shape `input` and `outputs` outputs.
-    ///
-    /// # Errors
-    /// [`NetworkError`], naming the stage and the field at fault.
-    pub fn resolve(spec: &NetworkSpec, input: Shape, outputs: usize) -> Result<Self, NetworkError> {
-        let side_ok = (1..=4096).contains(&input.height) && input.height == input.width;
-        if !side_ok || !(1..=4096).contains(&input.channels) || !(1..=4096).contains(&outputs) {
-            return Err(NetworkError::BadInput {
-                height: input.height,
-                width: input.width,
-                channels: input.channels,
-                outputs,
-            });
-        }
-        if spec.stages.is_empty() {
-            return Err(NetworkError::NoStages);
-        }
-        let mut stages = Vec::with_capacity(spec.stages.len() + 1);
-        let mut input = input;
-        for (index, stage) in spec.stages.iter().enumerate() {
-            let stage = resolve_hidden(index, stage, input)?;
-            input = stage.output;
-            stages.push(stage);
-        }
-        let last = last_stage(input, outputs);
-        check_size(stages.len(), &last)?;
-        stages.push(last);
-        Ok(Self {
-            stages,
-            activation: spec.activation,
-        })
-    }
-
     /// All stages, the last included.
     #[must_use]
     pub fn stages(&self) -> &[Stage] {
@@ -253,12 +290,6 @@ impl Network {
         &self.stages[self.stages.len() - 1]
     }
 
-    /// Activation function after every hidden stage's max-pooling.
-    #[must_use]
-    pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
     /// Shape of one input sample.
     #[must_use]
     pub fn input(&self) -> Shape {
@@ -284,103 +315,11 @@ impl Network {
         let input = self.input();
         let mut text = format!("{}x{}x{}", input.height, input.width, input.channels);
         for (index, stage) in self.stages.iter().enumerate() {
-            text += &format!(" - conv{} {}", stage.kernel, stage.conv.channels);
-            if stage.pad > 0 {
-                text += " same";
-            }
-            if index + 1 < self.stages.len() {
-                text += " - pool - ";
-                text += self.activation.name();
-            }
+            text += " - ";
+            text += &stage.describe(index + 1 == self.stages.len());
         }
         text
     }
-}
-
-fn resolve_hidden(index: usize, spec: &StageSpec, input: Shape) -> Result<Stage, NetworkError> {
-    for (field, value, limit) in [
-        ("kernel", spec.kernel, 255),
-        ("channels", spec.channels, 4096),
-    ] {
-        if !(1..=limit).contains(&value) {
-            return Err(NetworkError::OutOfRange {
-                stage: index,
-                field,
-                value,
-                limit,
-            });
-        }
-    }
-    let pad = match spec.padding {
-        Padding::Valid => 0,
-        Padding::Same if spec.kernel.is_multiple_of(2) => {
-            return Err(NetworkError::EvenKernel {
-                stage: index,
-                kernel: spec.kernel,
-            });
-        }
-        Padding::Same => (spec.kernel - 1) / 2,
-    };
-    let side = |length: usize| (length + 2 * pad + 1).saturating_sub(spec.kernel);
-    let conv = Shape {
-        height: side(input.height),
-        width: side(input.width),
-        channels: spec.channels,
-    };
-    if conv.height < 2 || conv.width < 2 {
-        return Err(NetworkError::DoesNotFit {
-            stage: index,
-            height: input.height,
-            width: input.width,
-            kernel: spec.kernel,
-        });
-    }
-    let stage = Stage {
-        kernel: spec.kernel,
-        pad,
-        input,
-        conv,
-        output: Shape {
-            height: conv.height / 2,
-            width: conv.width / 2,
-            channels: spec.channels,
-        },
-    };
-    check_size(index, &stage)?;
-    Ok(stage)
-}
-
-fn last_stage(input: Shape, outputs: usize) -> Stage {
-    let conv = Shape {
-        height: 1,
-        width: 1,
-        channels: outputs,
-    };
-    Stage {
-        kernel: input.height,
-        pad: 0,
-        input,
-        conv,
-        output: conv,
-    }
-}
-
-fn check_size(index: usize, stage: &Stage) -> Result<(), NetworkError> {
-    // A last stage may cover a huge input: its Gram matrix alone can exceed what a usize counts.
-    let unknowns = stage.unknowns();
-    let values = stage
-        .rows()
-        .saturating_mul(unknowns)
-        .max(stage.weights())
-        .max(stage.conv.len())
-        .max(unknowns.saturating_mul(unknowns + 1) / 2);
-    if values > MAX_VALUES {
-        return Err(NetworkError::TooLarge {
-            stage: index,
-            values,
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

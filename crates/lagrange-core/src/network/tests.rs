@@ -7,17 +7,16 @@ const MNIST: Shape = Shape {
 };
 
 fn spec(stages: &[(usize, usize, Padding)]) -> NetworkSpec {
-    NetworkSpec {
-        stages: stages
-            .iter()
-            .map(|&(kernel, channels, padding)| StageSpec {
-                kernel,
-                channels,
-                padding,
-            })
-            .collect(),
-        activation: Activation::Relu,
-    }
+    let stage = |&(kernel, channels, padding): &(usize, usize, Padding)| StageSpec {
+        kernel,
+        channels,
+        padding,
+    };
+    NetworkSpec::of_stages(&stages.iter().map(stage).collect::<Vec<_>>())
+}
+
+fn layers(text: &str) -> Result<NetworkSpec, String> {
+    toml::from_str(text).map_err(|error| error.message().to_owned())
 }
 
 #[test]
@@ -48,25 +47,25 @@ fn what_does_not_fit_is_named() {
     assert!(matches!(
         error(&[(0, 3, Padding::Valid)]),
         NetworkError::OutOfRange {
-            stage: 0,
+            place: Place {
+                list: "stages",
+                index: 0
+            },
             field: "kernel",
             ..
         }
     ));
     assert!(matches!(
         error(&[(4, 3, Padding::Same)]),
-        NetworkError::EvenKernel {
-            stage: 0,
-            kernel: 4
-        }
+        NetworkError::NoSame { kernel, .. } if kernel == "4"
     ));
     assert!(matches!(
         error(&[(20, 3, Padding::Valid), (9, 3, Padding::Valid)]),
-        NetworkError::DoesNotFit { stage: 1, .. }
+        NetworkError::DoesNotFit { place, .. } if place.index == 1
     ));
     assert!(matches!(
         error(&[(1, 4096, Padding::Valid), (9, 4096, Padding::Valid)]),
-        NetworkError::TooLarge { stage: 1, .. }
+        NetworkError::TooLarge { place, .. } if place.index == 1
     ));
     let huge = Shape {
         height: 4096,
@@ -75,6 +74,98 @@ fn what_does_not_fit_is_named() {
     };
     assert!(matches!(
         Network::resolve(&spec(&[(1, 4, Padding::Valid)]), huge, 1),
-        Err(NetworkError::TooLarge { stage: 0 | 1, .. })
+        Err(NetworkError::TooLarge { .. })
     ));
+}
+
+#[test]
+fn layers_of_all_kinds_have_their_shapes() {
+    let spec = layers(
+        r#"
+        [[layers]]
+        type = "conv"
+        channels = 8
+        kernel = [3, 5]
+        stride = 2
+        padding = 1
+        pool = { kind = "max", size = 3 }
+        activation = "leaky-relu"
+        [[layers]]
+        type = "conv"
+        channels = 6
+        kernel = 3
+        padding = "same"
+        pool = { kind = "global" }
+        activation = "identity"
+        [[layers]]
+        type = "dense"
+        channels = 5
+        "#,
+    )
+    .expect("a network");
+    let input = Shape {
+        height: 30,
+        width: 21,
+        channels: 3,
+    };
+    let network = Network::resolve(&spec, input, 4).expect("fits");
+    assert_eq!(
+        network.describe(),
+        "30x21x3 - conv3x5 8 stride 2 pad 1 - pool3 - leaky-relu \
+         - conv3 6 same - global-pool - identity - dense 5 - relu - conv1 4"
+    );
+    let shapes = network.stages().iter().map(|stage| {
+        let of = |shape: Shape| (shape.height, shape.width, shape.channels);
+        (of(stage.conv), of(stage.output))
+    });
+    let expected = [
+        ((15, 10, 8), (5, 3, 8)),
+        ((5, 3, 6), (1, 1, 6)),
+        ((1, 1, 5), (1, 1, 5)),
+        ((1, 1, 4), (1, 1, 4)),
+    ];
+    assert_eq!(shapes.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn stages_stay_stages_and_layers_stay_layers_in_text() {
+    let stages = layers("stages = [{ kernel = 3, channels = 4 }]\nactivation = \"step\"").expect("stages");
+    let text = toml::to_string(&stages).expect("text");
+    assert!(text.contains("stages") && !text.contains("layers"), "{text}");
+    assert_eq!(layers(&text), Ok(stages));
+    for (name, _) in NETWORK_PRESETS {
+        let named = layers(&format!("preset = \"{name}\"")).expect(name);
+        let text = toml::to_string(&named).expect("text");
+        assert_eq!(layers(&text), Ok(named), "{text}");
+    }
+    assert_eq!(layers(""), Ok(NetworkSpec::default()));
+}
+
+#[test]
+fn contradictions_and_slips_are_named() {
+    let conv = "[[layers]]\ntype = \"conv\"\nchannels = 4\nkernel = 3\n";
+    for (text, words) in [
+        (&*format!("preset = \"deep\"\n{conv}"), "preset and network.layers"),
+        (&*format!("stages = []\n{conv}"), "stages and network.layers"),
+        (&*format!("activation = \"step\"\n{conv}"), "network.activation belongs to stages"),
+        (&*format!("{conv}padding = \"half\""), "padding must be"),
+        (&*format!("{conv}kernal = 3"), "kernal"),
+        (&*format!("{conv}pool = {{ kind = \"median\" }}"), "median"),
+        ("preset = \"vgg\"", "use one of default"),
+        ("[[layers]]\ntype = \"lstm\"\nchannels = 3", "lstm"),
+    ] {
+        let error = layers(text).expect_err(text);
+        assert!(error.contains(words), "`{words}` in: {error}");
+    }
+    let refused = |text: &str, words: &str| {
+        let spec = layers(text).expect("well formed");
+        let error = Network::resolve(&spec, MNIST, 1).expect_err(text).to_string();
+        assert!(error.contains(words), "`{words}` in: {error}");
+    };
+    refused("layers = []", "no hidden layers");
+    refused(&format!("{conv}stride = 0"), "network.layers[0].stride is 0");
+    refused(&format!("{conv}padding = 3"), "network.layers[0].padding is 3");
+    refused(&format!("{conv}pool = {{ kind = \"max\", size = 9 }}"), "pool.size is 9");
+    refused(&format!("{conv}pool = {{ kind = \"avg\", size = 27 }}"), "pooling window 27");
+    refused("[[layers]]\ntype = \"dense\"\nchannels = 0", "channels is 0");
 }

@@ -1,16 +1,21 @@
-//! Pooling h, an activation function of 2x2 max-pooling, and its exact prox, the output update of hidden
-//! stages.
+//! Links h, pooling in disjoint windows and an activation function, and their exact prox: the output update of
+//! hidden stages.
 //!
-//! Arrays are channels-last. A trailing odd row or column belongs to no window: h ignores it and the prox
-//! leaves it at m.
+//! Arrays are channels-last. Trailing rows and columns that fill no window belong to none: h ignores them, and
+//! the prox leaves them at m.
 
+mod average;
+mod linear;
+mod maximum;
+mod pointwise;
 mod ramp;
 mod relu;
 mod staircase;
 
 pub use staircase::Staircase;
 
-use crate::network::{Activation, Shape};
+use self::linear::Pieces;
+use crate::network::{Activation, Link, PoolKind, Shape};
 use serde::{Deserialize, Serialize};
 
 /// Output update of hidden stages with a staircase activation. Both variants are exact minimisers, of
@@ -45,93 +50,144 @@ pub struct PoolResidual {
     pub output: f64,
 }
 
-/// Offsets of the four members of window (row, column) in one sample of `conv` shape.
-#[inline(always)]
-fn window(conv: Shape, row: usize, column: usize) -> [usize; 4] {
-    let at = |y: usize, x: usize| ((2 * row + y) * conv.width + 2 * column + x) * conv.channels;
-    [at(0, 0), at(0, 1), at(1, 0), at(1, 1)]
-}
-
-/// The pooling function h of a network's hidden stages.
-///
-/// ```
-/// use lagrange_core::network::{Activation, Shape};
-/// use lagrange_core::pooling::{PoolPenalty, Pooling, StaircaseUpdate};
-///
-/// let conv = Shape { height: 2, width: 2, channels: 1 };
-/// let pooling = Pooling::new(Activation::Relu, StaircaseUpdate::default());
-/// let (m, mut a, mut dz) = ([1.0, -2.0, 3.0, 0.0], [0.0], [0.0; 4]);
-/// pooling.apply(conv, &m, &mut a);
-/// assert_eq!(a, [3.0]);
-/// // A target of 4 raises the largest output half of the way.
-/// let residual = pooling.prox(conv, PoolPenalty { gamma: 1.0, beta: 1.0 }, &m, &[4.0], &mut dz);
-/// assert_eq!(dz, [0.0, 0.0, 0.5, 0.0]);
-/// assert_eq!((residual.activation, residual.output), (0.25, 0.25));
-/// ```
+/// Activation function of one value, and the prox of a window of values of which it takes the largest.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Pooling {
-    /// relu(maxpool(z))
-    Relu,
-    /// A piecewise constant function of maxpool(z).
+enum Function {
+    /// Piecewise linear: ReLU, leaky ReLU, identity.
+    Linear(Pieces),
+    /// Piecewise constant.
     Staircase(Staircase),
 }
 
-impl Pooling {
-    /// Pooling with `activation`; `update` selects the prox of a staircase.
-    #[must_use]
-    pub fn new(activation: Activation, update: StaircaseUpdate) -> Self {
+impl Function {
+    fn new(activation: Activation, update: StaircaseUpdate) -> Self {
         match activation {
-            Activation::Relu => Self::Relu,
+            Activation::Relu => Self::Linear(Pieces { below: 0.0 }),
+            Activation::LeakyRelu => Self::Linear(Pieces {
+                below: Activation::LEAK,
+            }),
+            Activation::Identity => Self::Linear(Pieces { below: 1.0 }),
             Activation::Step => Self::Staircase(Staircase::step(update)),
             Activation::QuantisedRelu => Self::Staircase(Staircase::quantised_relu(update)),
         }
     }
 
-    /// a = h(z) for `n` samples: `z` is `[n, H, W, C]`, `a` is `[n, H/2, W/2, C]`.
+    /// The function's value at `x`.
+    fn at(&self, x: f32) -> f32 {
+        match self {
+            Self::Linear(pieces) => pieces.at(x),
+            Self::Staircase(staircase) => staircase.at(x),
+        }
+    }
+
+    /// `argmin_z gamma (a - h(max z))^2 + beta |z - m|^2` of one window: z - m into `d`, and returns the
+    /// remaining a - h.
+    fn window_prox(&self, penalty: PoolPenalty, m: &[f32], a: f32, d: &mut [f32]) -> f32 {
+        match self {
+            Self::Linear(pieces) => pieces.window_prox(penalty, m, a, d),
+            Self::Staircase(staircase) => staircase.window_prox(penalty, m, a, d),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Method {
+    /// relu(maxpool2x2(z)), by vectors of channels.
+    MaxRelu,
+    /// h of every value, by vectors.
+    Pointwise(Pieces),
+    /// h of the largest value of each window.
+    Maximum(Function),
+    /// h of the mean of each window.
+    Average(Function),
+}
+
+/// The link h of a hidden stage.
+///
+/// ```
+/// use lagrange_core::network::{Link, Shape};
+/// use lagrange_core::pooling::{PoolPenalty, Pooling, StaircaseUpdate};
+///
+/// let conv = Shape { height: 2, width: 2, channels: 1 };
+/// let pooling = Pooling::new(conv, Link::MAX_RELU, StaircaseUpdate::default());
+/// let (m, mut a, mut dz) = ([1.0, -2.0, 3.0, 0.0], [0.0], [0.0; 4]);
+/// pooling.apply(&m, &mut a);
+/// assert_eq!(a, [3.0]);
+/// // A target of 4 raises the largest output half of the way.
+/// let residual = pooling.prox(PoolPenalty { gamma: 1.0, beta: 1.0 }, &m, &[4.0], &mut dz);
+/// assert_eq!(dz, [0.0, 0.0, 0.5, 0.0]);
+/// assert_eq!((residual.activation, residual.output), (0.25, 0.25));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pooling {
+    method: Method,
+    windows: Windows,
+}
+
+impl Pooling {
+    /// The link of outputs of shape `conv`; `update` selects the prox of a staircase.
+    #[must_use]
+    pub fn new(conv: Shape, link: Link, update: StaircaseUpdate) -> Self {
+        let function = Function::new(link.activation, update);
+        let method = match (link.pool.kind, function) {
+            (_, _) if link == Link::MAX_RELU => Method::MaxRelu,
+            (PoolKind::None, Function::Linear(pieces)) => Method::Pointwise(pieces),
+            (PoolKind::Max | PoolKind::None, function) => Method::Maximum(function),
+            (PoolKind::Avg | PoolKind::Global, function) => Method::Average(function),
+        };
+        Self {
+            method,
+            windows: Windows::new(conv, link),
+        }
+    }
+
+    /// a = h(z) for `n` samples: `z` is `[n, H, W, C]`, `a` is `[n, H', W', C]`.
     ///
     /// # Panics
     /// If a length does not match.
-    pub fn apply(&self, conv: Shape, z: &[f32], a: &mut [f32]) {
-        let pooled = pooled_len(conv);
-        assert_eq!(z.len() / conv.len(), a.len() / pooled, "samples");
-        for (z, a) in z.chunks_exact(conv.len()).zip(a.chunks_exact_mut(pooled)) {
-            match self {
-                Self::Relu => relu::relu_maxpool(conv, z, a),
-                Self::Staircase(staircase) => staircase.apply(conv, z, a),
+    pub fn apply(&self, z: &[f32], a: &mut [f32]) {
+        let Windows { conv, output, .. } = &self.windows;
+        assert_eq!(z.len() / conv.len(), a.len() / output.len(), "samples");
+        let samples = z.chunks_exact(conv.len());
+        for (z, a) in samples.zip(a.chunks_exact_mut(output.len())) {
+            match &self.method {
+                Method::MaxRelu => relu::relu_maxpool(*conv, z, a),
+                Method::Pointwise(pieces) => pointwise::apply(*pieces, z, a),
+                Method::Maximum(function) => maximum::apply(function, &self.windows, z, a),
+                Method::Average(function) => average::apply(function, &self.windows, z, a),
             }
         }
     }
 
     /// The hidden output update of `n` samples, exact in every window:
     /// `argmin_z gamma (a - h(z))^2 + beta |z - m|^2`, written as the correction z - m. Takes the predicted
-    /// outputs `m` `[n, H, W, C]` and the updated activation `a` `[n, H/2, W/2, C]`, writes `dz`
-    /// `[n, H, W, C]`.
+    /// outputs `m` `[n, H, W, C]` and the updated activation `a` `[n, H', W', C]`, writes `dz`
+    /// `[n, H, W, C]`. Where `a` is h(m), the correction is exactly zero.
     ///
     /// # Panics
     /// If a length does not match.
-    pub fn prox(
-        &self,
-        conv: Shape,
-        penalty: PoolPenalty,
-        m: &[f32],
-        a: &[f32],
-        dz: &mut [f32],
-    ) -> PoolResidual {
-        let pooled = pooled_len(conv);
+    pub fn prox(&self, penalty: PoolPenalty, m: &[f32], a: &[f32], dz: &mut [f32]) -> PoolResidual {
+        let Windows { conv, output, .. } = &self.windows;
         assert_eq!(m.len(), dz.len(), "outputs and corrections");
-        assert_eq!(m.len() / conv.len(), a.len() / pooled, "samples");
-        if conv.height % 2 + conv.width % 2 > 0 {
+        assert_eq!(m.len() / conv.len(), a.len() / output.len(), "samples");
+        if self.windows.leave_some_out() {
             dz.fill(0.0);
         }
         let mut residual = PoolResidual::default();
         let samples = m
             .chunks_exact(conv.len())
-            .zip(a.chunks_exact(pooled))
+            .zip(a.chunks_exact(output.len()))
             .zip(dz.chunks_exact_mut(conv.len()));
         for ((m, a), dz) in samples {
-            let left = match self {
-                Self::Relu => relu::prox(conv, penalty, m, a, dz),
-                Self::Staircase(staircase) => staircase.prox(conv, penalty, m, a, dz),
+            let left = match &self.method {
+                Method::MaxRelu => relu::prox(*conv, penalty, m, a, dz),
+                Method::Pointwise(pieces) => pointwise::prox(*pieces, penalty, m, a, dz),
+                Method::Maximum(function) => {
+                    maximum::prox(function, &self.windows, penalty, m, a, dz)
+                }
+                Method::Average(function) => {
+                    average::prox(function, &self.windows, penalty, m, a, dz)
+                }
             };
             residual.activation += left.activation;
             residual.output += left.output;
@@ -140,7 +196,47 @@ impl Pooling {
     }
 }
 
-/// Number of values of one sample's pooled activation.
-fn pooled_len(conv: Shape) -> usize {
-    (conv.height / 2) * (conv.width / 2) * conv.channels
+/// Disjoint windows of one sample's outputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Windows {
+    conv: Shape,
+    output: Shape,
+    /// Height and width of a window.
+    size: (usize, usize),
 }
+
+impl Windows {
+    fn new(conv: Shape, link: Link) -> Self {
+        Self {
+            conv,
+            output: link.output(conv),
+            size: link.window(conv),
+        }
+    }
+
+    /// Number of positions of a window.
+    fn len(&self) -> usize {
+        self.size.0 * self.size.1
+    }
+
+    fn leave_some_out(&self) -> bool {
+        self.output.pixels() * self.len() < self.conv.pixels()
+    }
+
+    /// Offset of channel 0 of the window of every output position.
+    fn corners(&self) -> impl Iterator<Item = usize> + use<> {
+        let Self { conv, output, size } = *self;
+        let at = move |y: usize, x: usize| (y * size.0 * conv.width + x * size.1) * conv.channels;
+        (0..output.height).flat_map(move |y| (0..output.width).map(move |x| at(y, x)))
+    }
+
+    /// Offsets of a window's positions from its corner.
+    fn members(&self) -> impl Iterator<Item = usize> + use<> {
+        let Self { conv, size, .. } = *self;
+        let at = move |y: usize, x: usize| (y * conv.width + x) * conv.channels;
+        (0..size.0).flat_map(move |y| (0..size.1).map(move |x| at(y, x)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

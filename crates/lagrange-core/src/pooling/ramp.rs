@@ -1,6 +1,8 @@
 //! The mean of a staircase over a uniform dither of its thresholds, and the exact prox of its change.
 
 use super::PoolPenalty;
+use super::linear::MOST;
+use super::staircase::largest;
 
 /// `r(x) = slope * (min(max(x, low), high) - low)`
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,8 +17,8 @@ impl Ramp {
         self.slope * (x.clamp(self.low, self.high) - self.low)
     }
 
-    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window. Returns z - m and the
-    /// remaining activation residual.
+    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window: z - m into `d`; returns
+    /// the remaining activation residual.
     ///
     /// Either nothing moves, or max z lies on the ramp at some x: entries above x are clipped to it, and
     /// where none is, the largest is raised. On the ramp the cost is convex in x with a quadratic piece for
@@ -25,13 +27,16 @@ impl Ramp {
     pub(super) fn window_prox(
         &self,
         penalty: PoolPenalty,
-        m: [f32; 4],
+        m: &[f32],
         da: f32,
-    ) -> ([f32; 4], f32) {
+        d: &mut [f32],
+    ) -> f32 {
         let PoolPenalty { gamma, beta } = penalty;
-        let mut sorted = m;
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        let top = sorted[0];
+        let mut sorted = [0.0; MOST];
+        let sorted = &mut sorted[..m.len()];
+        sorted.copy_from_slice(m);
+        sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+        let top = largest(m);
         let target = da + self.at(top);
         let cost = |x: f32| {
             let moved = if x > top {
@@ -44,7 +49,7 @@ impl Ramp {
         };
         let (mut best, mut least) = (top, gamma * da * da);
         let mut sum = 0.0;
-        for (index, m) in sorted.into_iter().enumerate() {
+        for (index, &m) in sorted.iter().enumerate() {
             sum += m;
             let count = (index + 1) as f32;
             let pull = gamma * self.slope;
@@ -57,14 +62,13 @@ impl Ramp {
             }
         }
         let first = m.iter().position(|&m| m == top).unwrap_or(0);
-        let d = std::array::from_fn(|i| {
-            if best > top && i == first {
-                best - top
-            } else {
-                (best - m[i]).min(0.0)
-            }
-        });
-        (d, target - self.at(best))
+        for (index, (d, m)) in d.iter_mut().zip(m).enumerate() {
+            *d = match best > top && index == first {
+                true => best - top,
+                false => (best - m).min(0.0),
+            };
+        }
+        target - self.at(best)
     }
 }
 
@@ -88,7 +92,8 @@ mod tests {
                     let way: f32 = z.iter().zip(m).map(|(z, m)| (z - m) * (z - m)).sum();
                     f64::from(gamma * gap * gap + beta * way)
                 };
-                let (d, left) = ramp.window_prox(PoolPenalty { gamma, beta }, m, da);
+                let mut d = [f32::NAN; 4];
+                let left = ramp.window_prox(PoolPenalty { gamma, beta }, &m, da, &mut d);
                 let z: [f32; 4] = std::array::from_fn(|i| m[i] + d[i]);
                 let ours = cost(z);
                 let slack = 1e-4 * ours.max(1.0);

@@ -222,7 +222,8 @@ impl WindowProx {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pooling, window};
+    use super::super::{Pooling, StaircaseUpdate, Windows};
+    use crate::network::Link;
     use super::*;
     use proptest::prelude::*;
 
@@ -288,19 +289,23 @@ mod tests {
         ) {
             use rand::RngExt as _;
             let conv = Shape { height: side, width: side + 1, channels };
+            let pooling = Pooling::new(conv, Link::MAX_RELU, StaircaseUpdate::default());
+            let windows = Windows::new(conv, Link::MAX_RELU);
             let half = (side / 2, side.div_ceil(2));
             let mut random = crate::random::stream(seed, crate::random::Purpose::Rows, 0, 0);
             let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| random.random_range(-2.0..2.0)).collect() };
             let (m, a) = (draw(2 * conv.len()), draw(2 * half.0 * half.1 * channels));
             let mut dz = vec![f32::NAN; m.len()];
             let penalty = PoolPenalty { gamma: 1.5, beta: 0.5 };
-            let residual = Pooling::Relu.prox(conv, penalty, &m, &a, &mut dz);
+            let residual = pooling.prox(penalty, &m, &a, &mut dz);
             let mut pooled = vec![0.0; a.len()];
-            Pooling::Relu.apply(conv, &m, &mut pooled);
+            pooling.apply(&m, &mut pooled);
             let (mut expected, mut sum) = (vec![0.0; m.len()], 0.0f64);
             for n in 0..2 {
+                let corners: Vec<_> = windows.corners().collect();
                 for (w, c) in (0..half.0 * half.1).flat_map(|w| (0..channels).map(move |c| (w, c))) {
-                    let at = window(conv, w / half.1, w % half.1).map(|i| n * conv.len() + i + c);
+                    let mut members = windows.members().map(|i| n * conv.len() + corners[w] + i + c);
+                    let at: [usize; 4] = std::array::from_fn(|_| members.next().expect("four"));
                     let target = (n * half.0 * half.1 + w) * channels + c;
                     let values = at.map(|i| m[i]);
                     prop_assert_eq!(pooled[target], values.iter().fold(0.0, |x: f32, &y| x.max(y)));

@@ -1,12 +1,11 @@
-//! Piecewise constant activations of 2x2 max-pooling, and their exact prox. Their derivative is zero almost
-//! everywhere, which leaves back-propagation without a signal; the output update compares the costs of a few
-//! levels instead.
+//! Piecewise constant activation functions, and the exact prox of a window's maximum. Their derivative is zero
+//! almost everywhere, which leaves back-propagation without a signal; the output update compares the costs of a
+//! few levels instead.
 
 use super::ramp::Ramp;
-use super::{PoolPenalty, PoolResidual, StaircaseUpdate, window};
-use crate::network::Shape;
+use super::{PoolPenalty, StaircaseUpdate};
 
-/// h(z) = value of the highest threshold that maxpool(z) reaches.
+/// h(x) = value of the highest threshold that x reaches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Staircase {
     /// Ascending.
@@ -26,7 +25,7 @@ const HEIGHT: f32 = 0.5;
 const STEP_DITHER: f32 = 1.0;
 
 impl Staircase {
-    /// 1 where maxpool(z) >= 0, else 0.
+    /// 1 where x >= 0, else 0.
     #[must_use]
     pub(crate) fn step(update: StaircaseUpdate) -> Self {
         Self::new(vec![0.0], vec![0.0, 1.0], update, STEP_DITHER)
@@ -60,64 +59,31 @@ impl Staircase {
         self.thresholds.iter().filter(|&&t| t <= top).count()
     }
 
-    /// a = h(z) of one sample; see [`super::Pooling::apply`].
-    pub(super) fn apply(&self, conv: Shape, z: &[f32], a: &mut [f32]) {
-        let (columns, channels) = (conv.width / 2, conv.channels);
-        for (index, a) in a.iter_mut().enumerate() {
-            let (place, channel) = (index / channels, index % channels);
-            let members = window(conv, place / columns, place % columns);
-            let top = members
-                .map(|at| z[at + channel])
-                .into_iter()
-                .fold(f32::NEG_INFINITY, f32::max);
-            *a = self.values[self.level(top)];
-        }
+    /// The value at `x`.
+    pub(super) fn at(&self, x: f32) -> f32 {
+        self.values[self.level(x)]
     }
 
-    /// The correction z - m of every window of one sample; see [`super::Pooling::prox`].
-    pub(super) fn prox(
+    /// The prox of a window's maximum: z - m into `d`; returns the remaining activation residual.
+    pub(super) fn window_prox(
         &self,
-        conv: Shape,
         penalty: PoolPenalty,
         m: &[f32],
-        a: &[f32],
-        dz: &mut [f32],
-    ) -> PoolResidual {
-        let (columns, channels) = (conv.width / 2, conv.channels);
-        let mut residual = PoolResidual::default();
-        for (index, &a) in a.iter().enumerate() {
-            let (place, channel) = (index / channels, index % channels);
-            let members = window(conv, place / columns, place % columns).map(|at| at + channel);
-            let (d, misfit) = self.update(penalty, members.map(|at| m[at]), a);
-            for (at, d) in members.into_iter().zip(d) {
-                dz[at] = d;
-                residual.output += f64::from(d * d);
-            }
-            residual.activation += f64::from(misfit * misfit);
-        }
-        residual
-    }
-
-    /// One window: the correction z - m and the remaining activation residual.
-    fn update(&self, penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
+        a: f32,
+        d: &mut [f32],
+    ) -> f32 {
         match self.ramp {
-            Some(ramp) => {
-                let top = m.into_iter().fold(f32::NEG_INFINITY, f32::max);
-                ramp.window_prox(penalty, m, a - self.values[self.level(top)])
-            }
-            None => {
-                let (d, value) = self.window_prox(penalty, m, a);
-                (d, a - value)
-            }
+            Some(ramp) => ramp.window_prox(penalty, m, a - self.at(largest(m)), d),
+            None => a - self.exact_prox(penalty, m, a, d),
         }
     }
 
-    /// The exact prox: the correction z - m and h(z). A higher level raises the largest entry to its
-    /// threshold, a lower one clips every entry to just below the threshold above it; the cheapest level
-    /// wins, the present one where costs are equal.
-    fn window_prox(&self, penalty: PoolPenalty, m: [f32; 4], a: f32) -> ([f32; 4], f32) {
+    /// The exact prox: z - m into `d`; returns h(z). A higher level raises the largest entry to its threshold,
+    /// a lower one clips every entry to just below the threshold above it; the cheapest level wins, the
+    /// present one where costs are equal.
+    fn exact_prox(&self, penalty: PoolPenalty, m: &[f32], a: f32, d: &mut [f32]) -> f32 {
         let PoolPenalty { gamma, beta } = penalty;
-        let top = m.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        let top = largest(m);
         let square = |x: f32| x * x;
         let present = self.level(top);
         let misfit = |level: usize| gamma * square(a - self.values[level]);
@@ -136,16 +102,23 @@ impl Staircase {
                 (best, least) = (level, cost);
             }
         }
-        let mut d = [0.0; 4];
+        d.fill(0.0);
         if best > present {
             let first = m.iter().position(|&m| m == top).unwrap_or(0);
             d[first] = self.thresholds[best - 1] - top;
         } else if best < present {
             let ceiling = self.thresholds[best].next_down();
-            d = m.map(|m| (ceiling - m).min(0.0));
+            d.iter_mut()
+                .zip(m)
+                .for_each(|(d, m)| *d = (ceiling - m).min(0.0));
         }
-        (d, self.values[best])
+        self.values[best]
     }
+}
+
+/// The largest value of a window.
+pub(super) fn largest(m: &[f32]) -> f32 {
+    m.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 #[cfg(test)]
@@ -169,7 +142,8 @@ mod tests {
         ) {
             let penalty = PoolPenalty { gamma, beta };
             for stairs in [Staircase::step(StaircaseUpdate::Exact), Staircase::quantised_relu(StaircaseUpdate::Exact)] {
-                let (d, value) = stairs.window_prox(penalty, m, a);
+                let mut d = [0.0; 4];
+                let value = stairs.exact_prox(penalty, &m, a, &mut d);
                 let z: [f32; 4] = std::array::from_fn(|i| m[i] + d[i]);
                 let claimed = f64::from(gamma) * f64::from(a - value).powi(2)
                     + f64::from(beta) * d.iter().map(|&d| f64::from(d).powi(2)).sum::<f64>();
@@ -194,21 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn h_is_the_level_of_the_largest() {
-        let conv = Shape {
-            height: 2,
-            width: 3,
-            channels: 1,
-        };
-        let z = [-1.0, 0.3, 9.0, -0.5, 0.1, 9.0];
-        for (stairs, expected) in [
-            (Staircase::step(StaircaseUpdate::Exact), 1.0),
-            (Staircase::quantised_relu(StaircaseUpdate::Exact), 0.5),
-        ] {
-            let mut a = [f32::NAN];
-            stairs.apply(conv, &z, &mut a);
-            assert_eq!(a, [expected]);
-        }
+    fn the_highest_threshold_reached_counts() {
+        let at = |stairs: Staircase| [-0.3, 0.0, 0.3, 9.0].map(|x| stairs.at(x));
+        assert_eq!(at(Staircase::step(StaircaseUpdate::Exact)), [0.0, 1.0, 1.0, 1.0]);
+        let quantised = Staircase::quantised_relu(StaircaseUpdate::Exact);
+        assert_eq!(at(quantised), [0.0, 0.0, 0.5, 1.5]);
     }
 
     #[test]
@@ -218,9 +182,10 @@ mod tests {
             beta: 1.0,
         };
         let stairs = Staircase::step(StaircaseUpdate::Exact);
-        let (d, value) = stairs.window_prox(penalty, [-0.2, -0.3, -1.0, -2.0], 1.0);
+        let mut d = [f32::NAN; 4];
+        let value = stairs.exact_prox(penalty, &[-0.2, -0.3, -1.0, -2.0], 1.0, &mut d);
         assert_eq!((d, value), ([0.2, 0.0, 0.0, 0.0], 1.0));
-        let (d, value) = stairs.window_prox(penalty, [-1.2, -1.3, -1.5, -2.0], 1.0);
+        let value = stairs.exact_prox(penalty, &[-1.2, -1.3, -1.5, -2.0], 1.0, &mut d);
         assert_eq!((d, value), ([0.0; 4], 0.0));
     }
 }

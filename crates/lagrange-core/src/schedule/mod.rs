@@ -189,8 +189,8 @@ pub struct StepDone {
 /// use lagrange_core::schedule::{
 ///     ClassicParams, Cut, ScheduleParams, ShardInput, ShardOutput, Totals, schedule,
 /// };
-/// # let stages = vec![StageSpec { kernel: 3, channels: 2, padding: Padding::Valid }];
-/// # let spec = NetworkSpec { stages, ..NetworkSpec::default() };
+/// # let stage = StageSpec { kernel: 3, channels: 2, padding: Padding::Valid };
+/// # let spec = NetworkSpec::of_stages(&[stage]);
 /// # let network = Network::resolve(&spec, Shape { height: 6, width: 6, channels: 1 }, 1)?;
 /// # let images: Vec<f32> = (0..72).map(|i| (i * i % 7) as f32 - 3.0).collect();
 /// # let mut weights = he(&network, 1);

@@ -2,7 +2,7 @@
 
 use super::{ScheduleParams, ShardInput};
 use crate::activation::ActivationSolver;
-use crate::forward::Forward;
+use crate::forward::{Forward, poolings};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::penalties::Penalties;
@@ -21,7 +21,8 @@ pub(super) struct Sweep {
     loss: Loss,
     /// a_{l-1} that weights are fitted on, and m_l = T(a_{l-1}) W_l.
     pub(super) forward: Forward,
-    pub(super) pooling: Pooling,
+    /// Links of the hidden stages.
+    pub(super) poolings: Vec<Pooling>,
     /// z_l - m_l per stage.
     pub(super) corrections: Vec<Vec<f32>>,
     /// Samples of the block with corrections. For all others the forward pass is the minimiser already, and
@@ -45,7 +46,7 @@ impl Sweep {
             penalties: params.penalties(),
             loss: params.loss,
             forward: Forward::new(network, BLOCK),
-            pooling: Pooling::new(network.activation(), params.staircase),
+            poolings: poolings(network, params.staircase),
             corrections: corrections.collect(),
             moved: Vec::with_capacity(BLOCK),
             updated: vec![0.0; widest.unwrap_or(0)],
@@ -148,8 +149,7 @@ impl Sweep {
     /// The output update of hidden stage `index` for one sample, from m_l and `updated`: its correction.
     pub(super) fn update_hidden(&mut self, index: usize, sample: usize, scalars: &mut StepScalars) {
         let stage = &self.network.stages()[index];
-        let residual = self.pooling.prox(
-            stage.conv,
+        let residual = self.poolings[index].prox(
             self.penalties.of_pool(),
             of_sample(self.forward.m(index), stage.conv.len(), sample),
             &self.updated[..stage.output.len()],

@@ -59,7 +59,7 @@ impl ComputeError {
 /// Computation of a run's work, on the shards of a store.
 ///
 /// ```
-/// # use lagrange_core::{network::{Padding, StageSpec}, start::he};
+/// # use lagrange_core::{network::{NetworkSpec, Padding, StageSpec}, start::he};
 /// # use lagrange_data::{Dataset, DatasetSummary, Images, LabelledSet, Split};
 /// # use lagrange_protocol::{Config, DatasetFacts, RunSpec};
 /// # use std::sync::Arc;
@@ -68,7 +68,8 @@ impl ComputeError {
 /// #     labels: (0..n).collect(),
 /// # };
 /// # let mut config = Config::default();
-/// # config.network.stages = vec![StageSpec { kernel: 3, channels: 2, padding: Padding::Valid }];
+/// # let stage = StageSpec { kernel: 3, channels: 2, padding: Padding::Valid };
+/// # config.network = NetworkSpec::of_stages(&[stage]);
 /// # (config.data.shards, config.schedule.batch) = (2, 4);
 /// // 8 training and 4 test images, in 2 shards.
 /// let dataset = Arc::new(Dataset { train: set(8), test: set(4) });

@@ -156,7 +156,7 @@ impl ClassicWorker {
         for (index, stage) in self.sweep.network.hidden().iter().enumerate() {
             let z = of_sample(&self.kept.z[index], stage.conv.len(), sample);
             let a = of_sample_mut(&mut self.kept.a[index], stage.output.len(), sample);
-            self.sweep.pooling.apply(stage.conv, z, a);
+            self.sweep.poolings[index].apply(z, a);
         }
     }
 
@@ -255,7 +255,7 @@ impl ClassicWorker {
         } else {
             let (h, dz) = (&mut self.h[..output], &mut self.dz[..consumer]);
             let z = of_sample(&self.kept.z[index], conv.len(), sample);
-            self.sweep.pooling.apply(conv, z, h);
+            self.sweep.poolings[index].apply(z, h);
             self.sweep.forward.convolution(index + 1).apply(h, dz);
             let z = of_sample(&self.kept.z[index + 1], consumer, sample);
             dz.iter_mut().zip(z).for_each(|(dz, z)| *dz = z - *dz);

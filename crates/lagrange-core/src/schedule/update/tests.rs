@@ -15,10 +15,7 @@ fn network() -> Network {
         padding: Padding::Valid,
     };
     Network::resolve(
-        &NetworkSpec {
-            stages: vec![stage],
-            ..NetworkSpec::default()
-        },
+        &NetworkSpec::of_stages(&[stage]),
         input,
         2,
     )

@@ -50,11 +50,12 @@ fn loss_by_hand(spec: &RunSpec) -> f64 {
     forward.load(&he(&network, 1));
     forward.run(&inputs);
     let outputs = forward.outputs().chunks_exact(network.outputs());
-    let of_image = |(outputs, &label): (&[f32], &u8)| -> f64 {
-        let outputs = outputs.iter().enumerate();
-        outputs
-            .map(|(o, &z)| f64::from(config.schedule.loss.value(z, config.task.target(label, o))))
-            .sum()
+    let of_image = |(outputs, &label): (&[f32], &u8)| {
+        let targets = (0..outputs.len()).map(|o| config.task.target(label, o));
+        config
+            .schedule
+            .loss
+            .value(outputs, &targets.collect::<Vec<_>>())
     };
     outputs.zip(&set.labels).map(of_image).sum()
 }

@@ -1,6 +1,6 @@
 //! Why a baseline cannot be had.
 
-use lagrange_core::network::{Activation, NetworkError};
+use lagrange_core::network::{Link, NetworkError};
 use lagrange_data::{NoContrast, PartitionError, TaskError};
 
 /// Why a baseline cannot be had.
@@ -58,11 +58,14 @@ pub enum BaselineError {
         /// The network.
         network: String,
     },
-    /// No gradient reaches through the network's activation function.
-    #[error("back-propagation needs ReLU: {activation:?} has no useful gradient")]
-    NotDifferentiable {
-        /// The activation function.
-        activation: Activation,
+    /// A layer that the opponents here do not have, or that no gradient reaches through.
+    #[error(
+        "back-propagation here needs 2x2 max-pooling and ReLU after every hidden layer, and one has {link}; \
+         compare networks of stages"
+    )]
+    Link {
+        /// Pooling and activation function at fault.
+        link: Link,
     },
     /// Training left the finite numbers.
     #[error("training diverged at step {step} of {steps}: {quantity} not finite; lower the rate")]

@@ -6,8 +6,8 @@ use lagrange_core::network::{NetworkSpec, Padding, StageSpec};
 #[must_use]
 pub fn vanilla_network() -> NetworkSpec {
     NetworkSpec::of_stages(&[StageSpec {
-            kernel: 5,
-            channels: 16,
-            padding: Padding::Valid,
-        }])
+        kernel: 5,
+        channels: 16,
+        padding: Padding::Valid,
+    }])
 }

@@ -10,7 +10,7 @@ use divan::{Bencher, black_box};
 use lagrange_core::blas;
 use lagrange_core::convolution::{Convolution, CrossMoment};
 use lagrange_core::equations::matrix;
-use lagrange_core::network::{Activation, Network, NetworkSpec, Shape, Stage};
+use lagrange_core::network::{Network, NetworkSpec, Shape, Stage};
 use lagrange_core::pooling::{PoolPenalty, Pooling, StaircaseUpdate};
 use lagrange_core::solver::GramSolver;
 use ndarray::Array2;
@@ -109,10 +109,10 @@ fn pooling(bencher: Bencher, index: usize) {
     let stage = stage(index);
     let m = values(IMAGES * stage.conv.len(), 1);
     let mut a = vec![0.0; IMAGES * stage.output.len()];
-    let pooling = Pooling::new(Activation::Relu, StaircaseUpdate::default());
+    let pooling = Pooling::new(stage.conv, stage.link, StaircaseUpdate::default());
     bencher
         .counter(ItemsCount::new(m.len()))
-        .bench_local(|| pooling.apply(stage.conv, black_box(&m), &mut a));
+        .bench_local(|| pooling.apply(black_box(&m), &mut a));
 }
 
 #[divan::bench(args = [0, 1])]
@@ -121,14 +121,14 @@ fn pool_prox(bencher: Bencher, index: usize) {
     let m = values(IMAGES * stage.conv.len(), 1);
     let a = values(IMAGES * stage.output.len(), 1);
     let mut dz = vec![0.0; m.len()];
-    let pooling = Pooling::new(Activation::Relu, StaircaseUpdate::default());
+    let pooling = Pooling::new(stage.conv, stage.link, StaircaseUpdate::default());
     let penalty = PoolPenalty {
         gamma: 1.0,
         beta: 1.0,
     };
     bencher
         .counter(ItemsCount::new(m.len()))
-        .bench_local(|| pooling.prox(stage.conv, penalty, black_box(&m), &a, &mut dz));
+        .bench_local(|| pooling.prox(penalty, black_box(&m), &a, &mut dz));
 }
 
 fn gram_of(stage: &Stage) -> (Array2<f32>, Array2<f32>) {

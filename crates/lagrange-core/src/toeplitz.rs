@@ -133,7 +133,10 @@ pub(crate) mod tests {
     /// Stages of all kinds: kernels and inputs that need not be square, strides, and zeros of any number.
     pub(crate) fn any_stage() -> impl Strategy<Value = Stage> {
         let sides = (1usize..6, 1usize..6, 0usize..8, 0usize..8);
-        let channels = (prop_oneof![1usize..9, Just(16)], prop_oneof![1usize..20, Just(32)]);
+        let channels = (
+            prop_oneof![1usize..9, Just(16)],
+            prop_oneof![1usize..20, Just(32)],
+        );
         (sides, 1usize..4, 0usize..3, channels).prop_map(
             |((height, width, below, beside), stride, pad, (c_in, c_out))| {
                 let input = Shape {
@@ -142,7 +145,14 @@ pub(crate) mod tests {
                     channels: c_in,
                 };
                 let pad = pad.min(height.min(width) - 1);
-                Stage::conv(input, Kernel { height, width }, stride, pad, c_out, Link::MAX_RELU)
+                Stage::conv(
+                    input,
+                    Kernel { height, width },
+                    stride,
+                    pad,
+                    c_out,
+                    Link::MAX_RELU,
+                )
             },
         )
     }

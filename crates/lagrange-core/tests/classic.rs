@@ -100,6 +100,7 @@ impl Problem {
         let input = ShardInput {
             images: &self.images,
             targets: &self.targets,
+            weights: &[],
             multipliers: &vec![0.25; sizes.rows_in],
             positions: &self.positions,
             shared: &vec![1.0; sizes.shared - self.network.weights()],

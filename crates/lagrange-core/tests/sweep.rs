@@ -81,6 +81,7 @@ impl Case {
         let input = ShardInput {
             images: &self.images,
             targets: &self.targets,
+            weights: &[],
             multipliers: &self.multipliers,
             positions: &[0; SAMPLES],
             shared: &[1.0],

@@ -45,7 +45,8 @@ fn configurations() -> Vec<Config> {
         padding,
     };
     let mut plain = small_config(SHARDS);
-    plain.network = NetworkSpec::of_stages(&[stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)]);
+    plain.network =
+        NetworkSpec::of_stages(&[stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)]);
     plain.validation = 3;
     plain.schedule.batch = 2 * SHARDS;
     // Beyond the first steps, which all refresh the Gram matrices.

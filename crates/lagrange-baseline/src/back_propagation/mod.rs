@@ -19,7 +19,7 @@ use candle_core::{CpuStorage, Layout, Var, bail};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW, SGD};
 use conv_net::ConvNet;
 use lagrange_core::forward::Forward;
-use lagrange_core::network::{Activation, Network};
+use lagrange_core::network::{Link, Network};
 use lagrange_core::start;
 use lagrange_core::weights::Weights;
 use lagrange_data::{BatchOrder, Task};
@@ -44,7 +44,7 @@ pub struct BackPropagated {
 ///
 /// # Errors
 /// [`BaselineError::Option`] and [`BaselineError::BatchTooLarge`] for settings out of range,
-/// [`BaselineError::Mismatch`] and [`BaselineError::NotDifferentiable`] for a network that cannot be trained
+/// [`BaselineError::Mismatch`] and [`BaselineError::Link`] for a network that cannot be trained
 /// so, [`BaselineError::Diverged`] once the loss or a weight is not finite, [`BaselineError::Library`] if
 /// candle fails.
 pub fn back_propagation(
@@ -55,10 +55,8 @@ pub fn back_propagation(
 ) -> Result<BackPropagated, BaselineError> {
     problem.check(network)?;
     optimiser.check(problem.train.len())?;
-    if network.activation() != Activation::Relu {
-        return Err(BaselineError::NotDifferentiable {
-            activation: network.activation(),
-        });
+    if let Some(stage) = network.hidden().iter().find(|s| s.link != Link::MAX_RELU) {
+        return Err(BaselineError::Link { link: stage.link });
     }
     let start = Instant::now();
     let weights = train(problem, network, optimiser, seed)?;

@@ -75,15 +75,16 @@ fn fold(stage: &Stage, rows: &[f32], a: &mut [f32]) {
     for (position, row) in rows.chunks_exact(stage.unknowns()).enumerate() {
         let (oy, ox) = (position / stage.conv.width, position % stage.conv.width);
         // The columns of the kernel that lie inside the input, and the first of them in the input.
-        let left = stage.pad.saturating_sub(ox);
-        let x = ox + left - stage.pad;
-        let columns = (stage.kernel - left).min(width - x);
-        for ky in 0..stage.kernel {
-            let inside = (oy + ky).checked_sub(stage.pad);
+        let (top, beside) = (oy * stage.stride, ox * stage.stride);
+        let left = stage.pad.saturating_sub(beside);
+        let x = beside + left - stage.pad;
+        let columns = (stage.kernel.width - left).min(width - x);
+        for ky in 0..stage.kernel.height {
+            let inside = (top + ky).checked_sub(stage.pad);
             let Some(y) = inside.filter(|&y| y < stage.input.height) else {
                 continue;
             };
-            let from = &row[(ky * stage.kernel + left) * channels..][..columns * channels];
+            let from = &row[(ky * stage.kernel.width + left) * channels..][..columns * channels];
             let to = &mut a[(y * width + x) * channels..][..columns * channels];
             for (to, from) in to.iter_mut().zip(from) {
                 *to += *from;
@@ -96,24 +97,17 @@ fn fold(stage: &Stage, rows: &[f32], a: &mut [f32]) {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use lagrange_core::network::Shape as Size;
+    use lagrange_core::network::{Kernel, Link, Shape as Size};
     use lagrange_core::random::{Purpose, stream};
     use rand::RngExt as _;
 
     fn stage(side: usize, kernel: usize, pad: usize) -> Stage {
-        let size = |side, channels| Size {
+        let input = Size {
             height: side,
             width: side,
-            channels,
+            channels: 2,
         };
-        let conv = side + 2 * pad + 1 - kernel;
-        Stage {
-            kernel,
-            pad,
-            input: size(side, 2),
-            conv: size(conv, 3),
-            output: size(conv, 3),
-        }
+        Stage::conv(input, Kernel::square(kernel), 1, pad, 3, Link::NONE)
     }
 
     fn draw(shape: impl Into<Shape>, key: u64) -> Tensor {
@@ -127,7 +121,11 @@ mod tests {
 
     /// The stage's outputs `[n, H_out, W_out, C_out]` by candle's own convolution.
     fn conv2d(stage: &Stage, a: &Tensor, weights: &Tensor) -> Result<Tensor> {
-        let (k, c_in, c_out) = (stage.kernel, stage.input.channels, stage.conv.channels);
+        let (k, c_in, c_out) = (
+            stage.kernel.height,
+            stage.input.channels,
+            stage.conv.channels,
+        );
         let kernel = weights.narrow(0, 0, stage.patch())?;
         let kernel = kernel.reshape((k, k, c_in, c_out))?.permute((3, 2, 0, 1))?;
         let a = a.permute((0, 3, 1, 2))?;

@@ -153,7 +153,7 @@ fn convolution(rows: &mut Rows, index: usize, stage: &Stage) {
 fn hidden_outputs(rows: &mut Rows, network: &Network, index: usize, spec: &RunSpec) {
     let (number, stage) = (index + 1, &network.stages()[index]);
     let params = &spec.config().schedule;
-    let pooling = Pooling::new(network.activation(), params.staircase);
+    let pooling = Pooling::new(stage.conv, stage.link, params.staircase);
     let penalty = PoolPenalty {
         gamma: params.gamma,
         beta: params.beta,
@@ -162,10 +162,10 @@ fn hidden_outputs(rows: &mut Rows, network: &Network, index: usize, spec: &RunSp
     let mut a = values(IMAGES * stage.output.len());
     let mut dz = vec![0.0; m.len()];
     rows.add(format!("stage {number} pooling"), IMAGES, None, || {
-        pooling.apply(stage.conv, &m, &mut a);
+        pooling.apply(&m, &mut a);
     });
     rows.add(format!("stage {number} pool prox"), IMAGES, None, || {
-        std::hint::black_box(pooling.prox(stage.conv, penalty, &m, &a, &mut dz));
+        std::hint::black_box(pooling.prox(penalty, &m, &a, &mut dz));
     });
 }
 
@@ -228,6 +228,7 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
     let input = ShardInput {
         images: &inputs,
         targets: &targets,
+        weights: &[],
         multipliers: &multipliers,
         positions: &positions,
         shared: &shared,

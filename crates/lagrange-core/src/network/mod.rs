@@ -15,6 +15,8 @@ pub use error::{NetworkError, Place};
 pub use presets::NETWORK_PRESETS;
 pub use spec::{Activation, Kernel, LayerSpec, NetworkSpec, Padding, Pool, PoolKind, StageSpec};
 
+use std::fmt;
+
 /// Shape of one sample's activation: height, width and channels.
 ///
 /// ```
@@ -94,6 +96,28 @@ impl Link {
             width: conv.width / width,
             channels: conv.channels,
         }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pool.kind {
+            PoolKind::None => {}
+            PoolKind::Global => f.write_str("global-pool - ")?,
+            PoolKind::Max | PoolKind::Avg => {
+                let average = if self.pool.kind == PoolKind::Avg {
+                    "avg-"
+                } else {
+                    ""
+                };
+                // The usual size goes without saying.
+                match self.pool.size {
+                    2 => write!(f, "{average}pool - ")?,
+                    size => write!(f, "{average}pool{size} - ")?,
+                }
+            }
+        }
+        f.write_str(self.activation.name())
     }
 }
 
@@ -228,17 +252,7 @@ impl Stage {
         if is_last {
             return text;
         }
-        let size = match self.link.pool.size {
-            2 => String::new(),
-            size => size.to_string(),
-        };
-        match self.link.pool.kind {
-            PoolKind::None => {}
-            PoolKind::Max => text += &format!(" - pool{size}"),
-            PoolKind::Avg => text += &format!(" - avg-pool{size}"),
-            PoolKind::Global => text += " - global-pool",
-        }
-        text + " - " + self.link.activation.name()
+        text + " - " + &self.link.to_string()
     }
 }
 

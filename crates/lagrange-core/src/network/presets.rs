@@ -4,10 +4,22 @@ use super::{Activation, Kernel, LayerSpec, NetworkSpec, Padding, Pool};
 
 /// Names of the presets, each with what it is for.
 pub const NETWORK_PRESETS: [(&str, &str); 4] = [
-    ("default", "two 5x5 stages of 16 and 32 channels: digits and other small grey pictures"),
-    ("small", "three 3x3 stages of 16, 32 and 64 channels: small colour pictures, quickly"),
-    ("deep", "six 3x3 layers, 32-32-pool-64-64-pool-128-128-pool: small colour pictures"),
-    ("mlp", "two dense layers of 256: features without neighbours"),
+    (
+        "default",
+        "two 5x5 stages of 16 and 32 channels: digits and other small grey pictures",
+    ),
+    (
+        "small",
+        "three 3x3 stages of 16, 32 and 64 channels: small colour pictures, quickly",
+    ),
+    (
+        "deep",
+        "six 3x3 layers, 32-32-pool-64-64-pool-128-128-pool: small colour pictures",
+    ),
+    (
+        "mlp",
+        "two dense layers of 256: features without neighbours",
+    ),
 ];
 
 /// The network by that name.
@@ -17,7 +29,9 @@ pub const NETWORK_PRESETS: [(&str, &str); 4] = [
 pub(super) fn preset(name: &str) -> Result<NetworkSpec, String> {
     let layers = match name {
         "default" => NetworkSpec::default().layers,
-        "small" => [16, 32, 64].map(|channels| same(channels, Pool::max(2))).into(),
+        "small" => [16, 32, 64]
+            .map(|channels| same(channels, Pool::max(2)))
+            .into(),
         "deep" => [32, 64, 128]
             .into_iter()
             .flat_map(|channels| [same(channels, Pool::NONE), same(channels, Pool::max(2))])

@@ -129,9 +129,13 @@ fn layers_of_all_kinds_have_their_shapes() {
 
 #[test]
 fn stages_stay_stages_and_layers_stay_layers_in_text() {
-    let stages = layers("stages = [{ kernel = 3, channels = 4 }]\nactivation = \"step\"").expect("stages");
+    let stages =
+        layers("stages = [{ kernel = 3, channels = 4 }]\nactivation = \"step\"").expect("stages");
     let text = toml::to_string(&stages).expect("text");
-    assert!(text.contains("stages") && !text.contains("layers"), "{text}");
+    assert!(
+        text.contains("stages") && !text.contains("layers"),
+        "{text}"
+    );
     assert_eq!(layers(&text), Ok(stages));
     for (name, _) in NETWORK_PRESETS {
         let named = layers(&format!("preset = \"{name}\"")).expect(name);
@@ -145,9 +149,18 @@ fn stages_stay_stages_and_layers_stay_layers_in_text() {
 fn contradictions_and_slips_are_named() {
     let conv = "[[layers]]\ntype = \"conv\"\nchannels = 4\nkernel = 3\n";
     for (text, words) in [
-        (&*format!("preset = \"deep\"\n{conv}"), "preset and network.layers"),
-        (&*format!("stages = []\n{conv}"), "stages and network.layers"),
-        (&*format!("activation = \"step\"\n{conv}"), "network.activation belongs to stages"),
+        (
+            &*format!("preset = \"deep\"\n{conv}"),
+            "preset and network.layers",
+        ),
+        (
+            &*format!("stages = []\n{conv}"),
+            "stages and network.layers",
+        ),
+        (
+            &*format!("activation = \"step\"\n{conv}"),
+            "network.activation belongs to stages",
+        ),
         (&*format!("{conv}padding = \"half\""), "padding must be"),
         (&*format!("{conv}kernal = 3"), "kernal"),
         (&*format!("{conv}pool = {{ kind = \"median\" }}"), "median"),
@@ -159,13 +172,30 @@ fn contradictions_and_slips_are_named() {
     }
     let refused = |text: &str, words: &str| {
         let spec = layers(text).expect("well formed");
-        let error = Network::resolve(&spec, MNIST, 1).expect_err(text).to_string();
+        let error = Network::resolve(&spec, MNIST, 1)
+            .expect_err(text)
+            .to_string();
         assert!(error.contains(words), "`{words}` in: {error}");
     };
     refused("layers = []", "no hidden layers");
-    refused(&format!("{conv}stride = 0"), "network.layers[0].stride is 0");
-    refused(&format!("{conv}padding = 3"), "network.layers[0].padding is 3");
-    refused(&format!("{conv}pool = {{ kind = \"max\", size = 9 }}"), "pool.size is 9");
-    refused(&format!("{conv}pool = {{ kind = \"avg\", size = 27 }}"), "pooling window 27");
-    refused("[[layers]]\ntype = \"dense\"\nchannels = 0", "channels is 0");
+    refused(
+        &format!("{conv}stride = 0"),
+        "network.layers[0].stride is 0",
+    );
+    refused(
+        &format!("{conv}padding = 3"),
+        "network.layers[0].padding is 3",
+    );
+    refused(
+        &format!("{conv}pool = {{ kind = \"max\", size = 9 }}"),
+        "pool.size is 9",
+    );
+    refused(
+        &format!("{conv}pool = {{ kind = \"avg\", size = 27 }}"),
+        "pooling window 27",
+    );
+    refused(
+        "[[layers]]\ntype = \"dense\"\nchannels = 0",
+        "channels is 0",
+    );
 }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Padding as it is written: a word or a number.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "padding must be \"valid\", \"same\" or a number of zeros")]
+#[serde(
+    untagged,
+    expecting = "padding must be \"valid\", \"same\" or a number of zeros"
+)]
 enum WrittenPadding {
     Word(PaddingWord),
     Zeros(usize),
@@ -42,7 +45,10 @@ impl<'de> Deserialize<'de> for Padding {
 
 /// Kernel as it is written: one number, or two.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "kernel must be a number, or two: [rows, columns]")]
+#[serde(
+    untagged,
+    expecting = "kernel must be a number, or two: [rows, columns]"
+)]
 pub(super) enum WrittenKernel {
     Square(usize),
     Sides([usize; 2]),
@@ -137,4 +143,3 @@ impl Written {
         }
     }
 }
-

@@ -27,13 +27,7 @@ impl Pieces {
     /// r entries moved rise up to the one that lies on its own piece, so that is the largest of all. The
     /// cheaper half-line wins, the present one where costs are equal. All values are distances from s1, so that
     /// a window whose activation did not move has a correction of exactly zero.
-    pub(super) fn window_prox(
-        self,
-        penalty: PoolPenalty,
-        m: &[f32],
-        a: f32,
-        d: &mut [f32],
-    ) -> f32 {
+    pub(super) fn window_prox(self, penalty: PoolPenalty, m: &[f32], a: f32, d: &mut [f32]) -> f32 {
         let mut gaps = [0.0; MOST];
         let gaps = &mut gaps[..m.len()];
         let top = m.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -223,8 +223,8 @@ impl WindowProx {
 #[cfg(test)]
 mod tests {
     use super::super::{Pooling, StaircaseUpdate, Windows};
-    use crate::network::Link;
     use super::*;
+    use crate::network::Link;
     use proptest::prelude::*;
 
     fn cost(penalty: PoolPenalty, m: [f64; 4], a: f64, z: [f64; 4]) -> f64 {

@@ -170,7 +170,10 @@ mod tests {
     #[test]
     fn the_highest_threshold_reached_counts() {
         let at = |stairs: Staircase| [-0.3, 0.0, 0.3, 9.0].map(|x| stairs.at(x));
-        assert_eq!(at(Staircase::step(StaircaseUpdate::Exact)), [0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(
+            at(Staircase::step(StaircaseUpdate::Exact)),
+            [0.0, 1.0, 1.0, 1.0]
+        );
         let quantised = Staircase::quantised_relu(StaircaseUpdate::Exact);
         assert_eq!(at(quantised), [0.0, 0.0, 0.5, 1.5]);
     }

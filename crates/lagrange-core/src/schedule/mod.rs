@@ -108,6 +108,8 @@ pub struct ShardInput<'a> {
     pub images: &'a [f32],
     /// Targets y, `[n, O]`, each +1 or -1.
     pub targets: &'a [f32],
+    /// Weights of the samples' losses, `[n]`; empty where all are 1.
+    pub weights: &'a [f32],
     /// Multipliers of these samples, `[n, O]`; empty in rounds that do not move z_L.
     pub multipliers: &'a [f32],
     /// The samples' positions within the shard.
@@ -128,6 +130,7 @@ impl<'a> ShardInput<'a> {
         Self {
             images: part(self.images, image),
             targets: part(self.targets, outputs),
+            weights: part(self.weights, 1),
             multipliers: part(self.multipliers, outputs),
             positions: &self.positions[samples.clone()],
             ..*self
@@ -206,6 +209,7 @@ pub struct StepDone {
 /// let input = ShardInput {
 ///     images: &images,
 ///     targets: &[1.0, -1.0],
+///     weights: &[],
 ///     multipliers: &[0.0; 2],
 ///     positions: &[0, 1],
 ///     shared: &coordinator.shared(round),

@@ -3,7 +3,7 @@
 use super::{ScheduleParams, ShardInput};
 use crate::activation::ActivationSolver;
 use crate::forward::{Forward, poolings};
-use crate::loss::Loss;
+use crate::loss::{OutputProx, OutputUpdate};
 use crate::network::Network;
 use crate::penalties::Penalties;
 use crate::pooling::Pooling;
@@ -18,7 +18,9 @@ pub(super) struct Sweep {
     pub(super) network: Network,
     /// Penalties of the current step.
     pub(super) penalties: Penalties,
-    loss: Loss,
+    prox: OutputProx,
+    /// z_L of one sample.
+    z: Vec<f32>,
     /// a_{l-1} that weights are fitted on, and m_l = T(a_{l-1}) W_l.
     pub(super) forward: Forward,
     /// Links of the hidden stages.
@@ -44,7 +46,8 @@ impl Sweep {
         Self {
             network: network.clone(),
             penalties: params.penalties(),
-            loss: params.loss,
+            prox: OutputProx::new(params.loss, network.outputs()),
+            z: vec![0.0; network.outputs()],
             forward: Forward::new(network, BLOCK),
             poolings: poolings(network, params.staircase),
             corrections: corrections.collect(),
@@ -94,15 +97,29 @@ impl Sweep {
                 "one target, multiplier and residual per output"
             );
         }
-        let beta = self.penalties.beta_output;
-        for (i, residual) in residuals.iter_mut().enumerate() {
-            let (m, y, lambda) = (m[i], block.targets[i], block.multipliers[i]);
-            let z = self.loss.prox(m, y, lambda, beta);
-            *residual = z - m;
-            scalars.loss += f64::from(self.loss.value(m, y));
-            scalars.loss_updated += f64::from(self.loss.value(z, y));
-            scalars.multiplier_work += f64::from(lambda * *residual);
-            scalars.output[last] += f64::from(*residual * *residual);
+        let outputs = self.network.outputs();
+        let z = &mut self.z[..outputs];
+        for (sample, residuals) in residuals.chunks_exact_mut(outputs).enumerate() {
+            let m = of_sample(m, outputs, sample);
+            let weight = block.weights.get(sample).copied().unwrap_or(1.0);
+            let update = OutputUpdate {
+                targets: of_sample(block.targets, outputs, sample),
+                multipliers: of_sample(block.multipliers, outputs, sample),
+                beta: self.penalties.beta_output,
+                weight,
+            };
+            self.prox.run(m, &update, z);
+            let value = self.prox.loss();
+            let loss = |outputs: &[f32]| f64::from(weight) * value.value(outputs, update.targets);
+            scalars.loss += loss(m);
+            scalars.loss_updated += loss(z);
+            for (((residual, z), m), lambda) in
+                residuals.iter_mut().zip(&*z).zip(m).zip(update.multipliers)
+            {
+                *residual = z - m;
+                scalars.multiplier_work += f64::from(lambda * *residual);
+                scalars.output[last] += f64::from(*residual * *residual);
+            }
         }
         self.corrections[last][..residuals.len()].copy_from_slice(residuals);
     }

@@ -109,6 +109,7 @@ impl Compute {
             let input = ShardInput {
                 images: &scratch.samples.images,
                 targets: &scratch.samples.targets,
+                weights: &[],
                 multipliers,
                 positions: &positions,
                 shared: context.shared,
@@ -130,6 +131,7 @@ impl Compute {
         let data = shard.shard.split(split);
         let (task, loss) = (self.spec.config().task, self.spec.config().schedule.loss);
         let (mut correct, mut sum) = (0u64, 0.0f64);
+        let mut targets = Vec::with_capacity(self.network.outputs());
         self.scratch.with(&*self.schedule, |scratch| {
             let block = scratch.forward(&context.weights).capacity();
             for start in (0..data.len()).step_by(block) {
@@ -142,9 +144,9 @@ impl Compute {
                 for (position, outputs) in positions.zip(forward.outputs().chunks_exact(width)) {
                     let label = data.label(position);
                     correct += u64::from(task.is_correct(outputs, label));
-                    for (output, &z) in outputs.iter().enumerate() {
-                        sum += f64::from(loss.value(z, task.target(label, output)));
-                    }
+                    targets.clear();
+                    targets.extend((0..width).map(|output| task.target(label, output)));
+                    sum += loss.value(outputs, &targets);
                 }
             }
         });

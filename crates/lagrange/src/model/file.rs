@@ -3,7 +3,7 @@
 use super::{Model, ModelError};
 use crate::folder::write_file;
 use crate::{Network, NetworkSpec, Normalisation, Task};
-use lagrange_core::network::Shape;
+use lagrange_core::network::{Kernel, Shape};
 use lagrange_core::weights::Weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
@@ -27,8 +27,8 @@ impl Model {
             let flat = flat.unwrap_or_else(|| unreachable!("weights are contiguous"));
             let (kernel, bias) = flat.split_at(stage.patch() * stage.conv.channels);
             let shape = vec![
-                stage.kernel,
-                stage.kernel,
+                stage.kernel.height,
+                stage.kernel.width,
                 stage.input.channels,
                 stage.conv.channels,
             ];
@@ -137,7 +137,8 @@ fn weights(tensors: &SafeTensors<'_>, network: &Network) -> Result<Weights, Mode
     let mut flat = Vec::new();
     for (index, stage) in network.stages().iter().enumerate() {
         let channels = stage.conv.channels;
-        let kernel = [stage.kernel, stage.kernel, stage.input.channels, channels];
+        let (Kernel { height, width }, inputs) = (stage.kernel, stage.input.channels);
+        let kernel = [height, width, inputs, channels];
         for (part, shape) in [("kernel", &kernel[..]), ("bias", &[channels])] {
             let name = format!("stage{}.{part}", index + 1);
             flat.extend(values(tensors, &name, shape)?);

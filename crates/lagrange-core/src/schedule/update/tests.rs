@@ -14,12 +14,7 @@ fn network() -> Network {
         channels: 2,
         padding: Padding::Valid,
     };
-    Network::resolve(
-        &NetworkSpec::of_stages(&[stage]),
-        input,
-        2,
-    )
-    .expect("fits")
+    Network::resolve(&NetworkSpec::of_stages(&[stage]), input, 2).expect("fits")
 }
 
 /// Sums with the Gram matrices of random rows; `rows` batches' worth.

@@ -1,0 +1,165 @@
+use super::*;
+use proptest::prelude::*;
+
+const ALL: [Loss; 5] = [
+    Loss::Squared,
+    Loss::SquaredHinge,
+    Loss::Hinge,
+    Loss::Softmax,
+    Loss::MulticlassHinge,
+];
+
+/// The loss in f64, from its definition.
+fn defined(loss: Loss, z: &[f64], y: &[f64]) -> f64 {
+    let each = z.iter().zip(y);
+    let gap = |(z, y): (&f64, &f64)| (1.0 - y * z).max(0.0);
+    let of_class = || {
+        z.iter()
+            .zip(y)
+            .find(|(_, y)| **y > 0.0)
+            .map_or(0.0, |(z, _)| *z)
+    };
+    match (loss, z.len()) {
+        (Loss::Squared, _) => each.map(|(z, y)| (z - y).powi(2)).sum(),
+        (Loss::Hinge, _) => each.map(gap).sum(),
+        (Loss::SquaredHinge, _) | (Loss::MulticlassHinge, 1) => each.map(gap).map(|g| g * g).sum(),
+        (Loss::Softmax, 1) => (1.0 + (-y[0] * z[0]).exp()).ln(),
+        (Loss::Softmax, _) => z.iter().map(|z| (z - of_class()).exp()).sum::<f64>().ln(),
+        (Loss::MulticlassHinge, _) => {
+            let others = z.iter().zip(y).filter(|(_, y)| **y < 0.0);
+            let worst = others
+                .map(|(z, _)| 1.0 + z - of_class())
+                .fold(0.0, f64::max);
+            worst * worst
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    m: Vec<f32>,
+    y: Vec<f32>,
+    lambda: Vec<f32>,
+    beta: f32,
+    weight: f32,
+}
+
+impl Case {
+    fn cost(&self, loss: Loss, z: &[f64]) -> f64 {
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| v.into()).collect() };
+        let (m, y, lambda) = (wide(&self.m), wide(&self.y), wide(&self.lambda));
+        let work: f64 = lambda.iter().zip(z).map(|(l, z)| l * z).sum();
+        let way: f64 = z.iter().zip(&m).map(|(z, m)| (z - m).powi(2)).sum();
+        f64::from(self.weight) * defined(loss, z, &y) + work + f64::from(self.beta) * way
+    }
+
+    fn prox(&self, loss: Loss) -> Vec<f64> {
+        let mut z = vec![f32::NAN; self.m.len()];
+        let update = OutputUpdate {
+            targets: &self.y,
+            multipliers: &self.lambda,
+            beta: self.beta,
+            weight: self.weight,
+        };
+        OutputProx::new(loss, z.len()).run(&self.m, &update, &mut z);
+        z.into_iter().map(f64::from).collect()
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (1usize..6).prop_flat_map(|outputs| {
+        let values = |reach: f32| prop::collection::vec(-reach..reach, outputs);
+        (
+            values(4.0),
+            0..outputs,
+            any::<bool>(),
+            values(2.0),
+            0.05f32..20.0,
+            0.1f32..5.0,
+        )
+            .prop_map(move |(m, class, odd, lambda, beta, weight)| {
+                let hit = |output| output == class && (odd || outputs > 1);
+                let y = (0..outputs).map(|output| if hit(output) { 1.0 } else { -1.0 });
+                Case {
+                    m,
+                    y: y.collect(),
+                    lambda,
+                    beta,
+                    weight,
+                }
+            })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    /// All losses are convex: a point that no small or large move improves is the minimiser.
+    #[test]
+    fn no_other_outputs_are_cheaper(case in cases(), seed in any::<u64>()) {
+        use rand::RngExt as _;
+        let mut random = crate::random::stream(seed, crate::random::Purpose::Rows, 0, 0);
+        for loss in ALL {
+            let z = case.prox(loss);
+            let ours = case.cost(loss, &z);
+            let slack = 2e-5 * ours.abs().max(1.0);
+            for reach in [0.003, 0.03, 0.3, 3.0, 30.0] {
+                for _ in 0..60 {
+                    let other: Vec<f64> = z.iter().map(|z| z + random.random_range(-reach..reach)).collect();
+                    let theirs = case.cost(loss, &other);
+                    prop_assert!(ours <= theirs + slack, "{loss:?} {case:?}: {z:?} {ours} > {other:?} {theirs}");
+                }
+                for output in 0..z.len() {
+                    for by in [-reach, reach] {
+                        let mut other = z.clone();
+                        other[output] += by;
+                        prop_assert!(ours <= case.cost(loss, &other) + slack, "{loss:?} {case:?} {z:?} {other:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_the_definitions(case in cases()) {
+        for loss in ALL {
+            let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| v.into()).collect() };
+            let expected = defined(loss, &wide(&case.m), &wide(&case.y));
+            let found = loss.value(&case.m, &case.y);
+            prop_assert!((found - expected).abs() < 1e-5 * expected.max(1.0), "{loss:?} {found} {expected}");
+        }
+    }
+
+    /// Outputs far apart overflow no exponential.
+    #[test]
+    fn extreme_outputs_stay_finite(
+        m in prop::collection::vec(prop_oneof![Just(-1e30f32), Just(1e30), -1e4f32..1e4], 1..5), beta in 1e-4f32..1e4,
+    ) {
+        let mut y = vec![-1.0; m.len()];
+        y[0] = 1.0;
+        let lambda = vec![0.0; m.len()];
+        let case = Case { m, y, lambda, beta, weight: 1.0 };
+        for loss in [Loss::Softmax, Loss::MulticlassHinge] {
+            prop_assert!(case.prox(loss).iter().all(|z| z.is_finite()), "{loss:?} {:?}", case.prox(loss));
+        }
+        prop_assert!(Loss::Softmax.value(&case.m, &case.y).is_finite());
+    }
+}
+
+#[test]
+fn satisfied_hinges_move_only_by_their_multipliers() {
+    let case = |m: &[f32], y: &[f32], lambda: f32| Case {
+        m: m.to_vec(),
+        y: y.to_vec(),
+        lambda: vec![lambda; m.len()],
+        beta: 1.0,
+        weight: 3.0,
+    };
+    for loss in [Loss::SquaredHinge, Loss::Hinge, Loss::MulticlassHinge] {
+        assert_eq!(case(&[1.5], &[1.0], 0.0).prox(loss), [1.5]);
+        assert_eq!(case(&[-1.5], &[-1.0], 0.0).prox(loss), [-1.5]);
+        assert_eq!(case(&[2.0], &[1.0], 0.5).prox(loss), [1.75]);
+        assert_eq!(loss.value(&[1.5], &[1.0]), 0.0);
+    }
+    let satisfied = case(&[0.25, 1.5, 0.5], &[-1.0, 1.0, -1.0], 0.0);
+    assert_eq!(satisfied.prox(Loss::MulticlassHinge), [0.25, 1.5, 0.5]);
+}

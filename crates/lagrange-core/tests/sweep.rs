@@ -4,7 +4,9 @@
 use lagrange_core::activation::ActivationUpdate;
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
-use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
+use lagrange_core::network::{
+    Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool, Shape, StageSpec,
+};
 use lagrange_core::random::{Purpose, stream};
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::streaming::Streaming;
@@ -23,6 +25,7 @@ struct Case {
     weights: Weights,
     images: Vec<f32>,
     targets: Vec<f32>,
+    class_weights: Vec<f32>,
     multipliers: Vec<f32>,
     seed: u64,
 }
@@ -34,35 +37,40 @@ struct Swept {
 }
 
 impl Case {
-    fn new(seed: u64, padding: Padding, outputs: usize, params: ScheduleParams) -> Self {
-        let stage = |channels| StageSpec {
-            kernel: 3,
-            channels,
-            padding,
-        };
-        let spec = NetworkSpec::of_stages(&[stage(3), stage(4)]);
+    fn new(seed: u64, spec: &NetworkSpec, outputs: usize, params: ScheduleParams) -> Self {
         let input = Shape {
             height: 10,
-            width: 10,
-            channels: 1,
+            width: 12,
+            channels: 2,
         };
-        let network = Network::resolve(&spec, input, outputs).expect("fits");
+        let network = Network::resolve(spec, input, outputs).expect("fits");
         let mut random = stream(seed, Purpose::Rows, 7, 7);
         let mut draw =
             |n: usize| -> Vec<f32> { (0..n).map(|_| random.random_range(-1.0..1.0)).collect() };
-        let images = draw(SAMPLES * 100);
+        let images = draw(SAMPLES * input.len());
         let multipliers = draw(SAMPLES * outputs);
-        let targets = draw(SAMPLES * outputs).iter().map(|v| v.signum()).collect();
+        let class = |sample: usize| sample % outputs.max(2);
+        let target = |i: usize| {
+            if i % outputs == class(i / outputs) {
+                1.0
+            } else {
+                -1.0
+            }
+        };
+        let targets = (0..SAMPLES * outputs).map(target).collect();
+        let class_weights = draw(SAMPLES).iter().map(|v| v + 1.5).collect();
         // Full-size last kernels: He's start would leave nothing to correct.
         let mut weights = he(&network, seed);
-        let last = weights.stage(2).mapv(|w| 10.0 * w);
-        weights.set_stage(2, &last);
+        let index = network.len() - 1;
+        let last = weights.stage(index).mapv(|w| 10.0 * w);
+        weights.set_stage(index, &last);
         Self {
             network,
             params,
             weights,
             images,
             targets,
+            class_weights,
             multipliers,
             seed,
         }
@@ -81,7 +89,7 @@ impl Case {
         let input = ShardInput {
             images: &self.images,
             targets: &self.targets,
-            weights: &[],
+            weights: &self.class_weights,
             multipliers: &self.multipliers,
             positions: &[0; SAMPLES],
             shared: &[1.0],
@@ -105,28 +113,75 @@ impl Case {
     }
 }
 
+/// Networks with every kind of layer, pooling and activation.
+fn networks() -> impl Strategy<Value = NetworkSpec> {
+    let stages = |padding| {
+        let stage = |channels| StageSpec {
+            kernel: 3,
+            channels,
+            padding,
+        };
+        NetworkSpec::of_stages(&[stage(3), stage(4)])
+    };
+    let conv = |stride, padding, pool, activation| LayerSpec::Conv {
+        channels: 4,
+        kernel: Kernel {
+            height: 3,
+            width: 2,
+        },
+        stride,
+        padding,
+        pool,
+        activation,
+    };
+    let dense = |activation| LayerSpec::Dense {
+        channels: 5,
+        activation,
+    };
+    let layers = |layers| NetworkSpec { layers };
+    prop_oneof![
+        Just(stages(Padding::Valid)),
+        Just(stages(Padding::Same)),
+        Just(layers(vec![
+            conv(2, Padding::Zeros(1), Pool::NONE, Activation::Relu),
+            conv(1, Padding::Valid, Pool::avg(2), Activation::LeakyRelu),
+            dense(Activation::Relu),
+        ])),
+        Just(layers(vec![
+            conv(1, Padding::Valid, Pool::max(3), Activation::Identity),
+            conv(1, Padding::Zeros(1), Pool::GLOBAL, Activation::Relu),
+        ])),
+        Just(layers(vec![
+            dense(Activation::LeakyRelu),
+            dense(Activation::Identity)
+        ])),
+    ]
+}
+
 fn cases() -> impl Strategy<Value = Case> {
     let losses = prop_oneof![
         Just(Loss::Squared),
         Just(Loss::SquaredHinge),
-        Just(Loss::Hinge)
+        Just(Loss::Hinge),
+        Just(Loss::Softmax),
+        Just(Loss::MulticlassHinge),
     ];
     let updates = prop_oneof![
         Just(ActivationUpdate::OneStep),
         Just(ActivationUpdate::Exact)
     ];
     let penalty = || 0.1f32..5.0;
+    let penalties = (penalty(), penalty(), penalty());
     (
         any::<u64>(),
-        any::<bool>(),
+        networks(),
         1usize..4,
         losses,
         updates,
-        (penalty(), penalty(), penalty()),
+        penalties,
     )
         .prop_map(
-            |(seed, same, outputs, loss, activation, (beta, gamma, beta_output))| {
-                let padding = if same { Padding::Same } else { Padding::Valid };
+            |(seed, network, outputs, loss, activation, (beta, gamma, beta_output))| {
                 let params = ScheduleParams {
                     loss,
                     beta,
@@ -136,7 +191,7 @@ fn cases() -> impl Strategy<Value = Case> {
                     gram_rows: 40,
                     ..ScheduleParams::default()
                 };
-                Case::new(seed, padding, outputs, params)
+                Case::new(seed, &network, outputs, params)
             },
         )
 }
@@ -165,10 +220,11 @@ proptest! {
         forward.run(&case.images);
         let d = case.network.last().unknowns();
         let mut rows = ndarray::Array2::zeros((SAMPLES, d));
-        forward.write_rows(2, rows.as_slice_mut().expect("contiguous"));
+        let last = case.network.len() - 1;
+        forward.write_rows(last, rows.as_slice_mut().expect("contiguous"));
         let outputs = case.network.outputs();
-        let cross = layout.cross(2, &swept.sums);
-        let triangle = layout.triangle(2, &swept.sums);
+        let cross = layout.cross(last, &swept.sums);
+        let triangle = layout.triangle(last, &swept.sums);
         for i in 0..rows.ncols() {
             for o in 0..outputs {
                 let direct: f32 = (0..SAMPLES).map(|n| rows[[n, i]] * swept.residuals[n * outputs + o]).sum();
@@ -181,7 +237,7 @@ proptest! {
             }
         }
         // Every hidden Gram matrix has the bias' 1 x 1 in its corner once per sampled row.
-        for stage in 0..2 {
+        for stage in 0..last {
             prop_assert_eq!(layout.triangle(stage, &swept.sums).last(), Some(&40.0));
         }
     }

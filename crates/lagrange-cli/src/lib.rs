@@ -16,6 +16,7 @@ mod config;
 mod coordinator;
 mod evaluate;
 mod interrupt;
+mod network;
 mod output;
 mod parse;
 mod progress;
@@ -131,6 +132,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
         Command::Certs(args) => certs::run(args),
         Command::Config(args) => config::run(args),
+        Command::Network(args) => network::run(args),
         Command::Train(_)
         | Command::Coordinator(_)
         | Command::Worker(_)

@@ -17,6 +17,7 @@ use crate::compare::CompareArgs;
 use crate::config::ConfigArgs;
 use crate::coordinator::CoordinatorArgs;
 use crate::evaluate::EvaluateArgs;
+use crate::network::NetworkArgs;
 use crate::sweep::SweepArgs;
 use crate::train::TrainArgs;
 use crate::worker::WorkerArgs;
@@ -66,6 +67,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show configurations.
     Config(ConfigArgs),
+    /// Show a network: layers, shapes, weights, equations and bytes of a step.
+    Network(NetworkArgs),
     /// Make a private authority, certificates for coordinator and workers, and a join token.
     Certs(CertsArgs),
 }

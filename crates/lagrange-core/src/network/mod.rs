@@ -232,8 +232,9 @@ impl Stage {
         self.unknowns() * self.conv.channels
     }
 
-    /// The stage in a line of [`Network::describe`].
-    fn describe(&self, is_last: bool) -> String {
+    /// The stage as in [`Network::describe`]; the last one has no link.
+    #[must_use]
+    pub fn describe(&self, is_last: bool) -> String {
         let (kernel, channels) = (self.kernel, self.conv.channels);
         let mut text = match self.is_dense() && !is_last {
             true => format!("dense {channels}"),

@@ -176,18 +176,23 @@ async fn a_run_without_a_folder_tells_its_observers_and_gives_its_model() {
     assert_eq!(run.result.run_dir, None);
     assert!(reports.iter().eq(1..=run.result.steps));
     let confusion = run.model.evaluate(&dataset, Split::Test, 0);
+    let confusion = confusion.expect("its own data");
     assert_eq!(confusion.accuracy(), run.result.test_accuracy);
     let predicted = run
         .model
-        .predict(&dataset.test.images.pixels)
+        .predict(&dataset.test.images)
         .expect("whole images");
     let labels = dataset.test.labels.iter();
     let right = predicted
         .iter()
         .zip(labels)
-        .filter(|&(&class, &label)| class == Some(run.model.task.class_of(label)));
+        .filter(|&(&class, &label)| class == Some(run.model.question.class_of(label)));
     assert_eq!(right.count() as u64, confusion.correct());
-    assert!(run.model.predict(&[0; 7]).is_err(), "no whole image");
+    let mut cut = dataset.test.images.clone();
+    cut.pixels.pop();
+    assert!(run.model.predict(&cut).is_err(), "no whole image");
+    cut.width += 1;
+    assert!(run.model.predict(&cut).is_err(), "another shape");
     // Whoever calls: other cores of OpenBLAS would give other bits.
     assert_eq!(lagrange_core::blas::portable_core(), None);
 }

@@ -137,14 +137,7 @@ fn a_model_has_the_figures_of_its_training_set_and_is_evaluated_with_them() {
 #[test]
 fn labels_above_nine_are_odd_or_even_but_no_digits() {
     let mut letters = bars(64, 16);
-    for label in letters
-        .train
-        .labels
-        .iter_mut()
-        .chain(&mut letters.test.labels)
-    {
-        *label += 16;
-    }
+    letters.classes = (16..26).map(|label: u8| label.to_string()).collect();
     let place = Place::new(&letters);
     let result = place.result(&place.at("plain"), "run");
     let digits = Place::new(&bars(64, 16));

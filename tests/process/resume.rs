@@ -311,7 +311,7 @@ fn what_cannot_be_resumed_is_refused_with_the_reason() {
     std::fs::write(&newest, later).expect("written");
     let format = resume(&case.run_dir(), 1);
     assert!(
-        format.contains("`lagrange checkpoint 3`") && format.contains("release that wrote it"),
+        format.contains("`lagrange checkpoint 4`") && format.contains("release that wrote it"),
         "{format}"
     );
     std::fs::write(&newest, bytes).expect("written");
@@ -329,11 +329,11 @@ fn what_cannot_be_resumed_is_refused_with_the_reason() {
 
 /// A checkpoint with another format in its header.
 fn of_a_later_release(bytes: &[u8]) -> Vec<u8> {
-    const FORMAT: &[u8] = b"lagrange checkpoint 2";
+    const FORMAT: &[u8] = b"lagrange checkpoint 3";
     let mut windows = bytes.windows(FORMAT.len());
     let place = windows.position(|window| window == FORMAT).expect("format");
     let mut bytes = bytes.to_vec();
-    bytes[place + FORMAT.len() - 1] = b'3';
+    bytes[place + FORMAT.len() - 1] = b'4';
     bytes
 }
 

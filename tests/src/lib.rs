@@ -28,7 +28,8 @@ pub fn bars(train: usize, test: usize) -> Dataset {
         let mut random =
             lagrange_core::random::stream(key, lagrange_core::random::Purpose::Order, 0, 0);
         let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
-        let labels: Vec<u8> = (0..count).map(|_| random.random_range(0..10)).collect();
+        let mut label = || u16::from(random.random_range(0u8..10));
+        let labels: Vec<u16> = (0..count).map(|_| label()).collect();
         for label in &labels {
             let phase = random.random_range(0..4);
             for position in 0..SIDE * SIDE {
@@ -43,15 +44,13 @@ pub fn bars(train: usize, test: usize) -> Dataset {
             images: Images {
                 height: SIDE,
                 width: SIDE,
+                channels: 1,
                 pixels,
             },
             labels,
         }
     };
-    Dataset {
-        train: set(train, 1),
-        test: set(test, 2),
-    }
+    Dataset::new(set(train, 1), set(test, 2))
 }
 
 /// A configuration for [`bars`] that trains in a fraction of a second.
@@ -75,7 +74,7 @@ pub fn small_config(shards: usize) -> Config {
     config
 }
 
-/// Writes `dataset` as the four IDX files of a directory.
+/// Writes `dataset`, whose classes are numbers, as the four IDX files of a directory.
 pub fn write_idx(dataset: &Dataset, directory: &Path) {
     for (part, set) in [("train", &dataset.train), ("t10k", &dataset.test)] {
         let mut images = vec![0, 0, 8, 3];
@@ -87,7 +86,11 @@ pub fn write_idx(dataset: &Dataset, directory: &Path) {
             .expect("written");
         let mut labels = vec![0, 0, 8, 1];
         labels.extend((set.labels.len() as u32).to_be_bytes());
-        labels.extend(&set.labels);
+        let names = set
+            .labels
+            .iter()
+            .map(|&label| &dataset.classes[usize::from(label)]);
+        labels.extend(names.map(|name| name.parse::<u8>().expect("a number")));
         std::fs::write(directory.join(format!("{part}-labels-idx1-ubyte")), labels)
             .expect("written");
     }

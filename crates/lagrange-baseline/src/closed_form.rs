@@ -4,7 +4,7 @@ use crate::problem::{Samples, Score};
 use crate::{BaselineError, Problem};
 use lagrange_core::blas::gram_lower;
 use lagrange_core::solver::{GramSolver, SolveError};
-use lagrange_data::Task;
+use lagrange_data::Question;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(crate) trait Features {
     /// Number of features d, the constant 1 for the bias included.
     fn unknowns(&self) -> usize;
 
-    /// Features `[n, d]` of at most [`BLOCK`] images `[n, H * W]`, contiguous, the last one 1.
+    /// Features `[n, d]` of at most [`BLOCK`] images `[n, H * W * C]`, contiguous, the last one 1.
     fn rows(&mut self, images: ArrayView2<'_, f32>) -> ArrayView2<'_, f32>;
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn fit_and_score(
 ) -> Result<Vec<Score>, BaselineError> {
     check_ridges(ridges)?;
     let start = Instant::now();
-    let equations = NormalEquations::sum(problem.task, &problem.train, features);
+    let equations = NormalEquations::sum(&problem.question, &problem.train, features);
     let shared = start.elapsed().as_secs_f64();
     let mut seconds = Vec::with_capacity(ridges.len());
     let mut solutions = Vec::with_capacity(ridges.len());
@@ -39,7 +39,7 @@ pub(crate) fn fit_and_score(
         solutions.push(equations.solve(ridge)?);
         seconds.push(shared + start.elapsed().as_secs_f64());
     }
-    let mut accuracies = |samples| accuracies(problem.task, samples, features, &solutions);
+    let mut accuracies = |samples| accuracies(&problem.question, samples, features, &solutions);
     let (validation, test) = (accuracies(&problem.validation), accuracies(&problem.test));
     Ok((0..ridges.len())
         .map(|index| Score {
@@ -72,19 +72,23 @@ pub(crate) struct NormalEquations {
 
 impl NormalEquations {
     /// Sums the equations of all `samples`.
-    pub(crate) fn sum(task: Task, samples: &Samples, features: &mut impl Features) -> Self {
+    pub(crate) fn sum(
+        question: &Question,
+        samples: &Samples,
+        features: &mut impl Features,
+    ) -> Self {
         let d = features.unknowns();
         let mut sums = Self {
             gram: Array2::zeros((d, d)),
-            cross: Array2::zeros((d, task.outputs())),
+            cross: Array2::zeros((d, question.outputs())),
         };
         let mut block_gram = Array2::zeros((d, d));
         for (images, labels) in blocks(samples) {
             let rows = features.rows(images);
             gram_lower(rows, &mut block_gram.view_mut());
             sums.gram += &block_gram;
-            let targets = Array2::from_shape_fn((labels.len(), task.outputs()), |(n, o)| {
-                task.target(labels[n], o)
+            let targets = Array2::from_shape_fn((labels.len(), question.outputs()), |(n, o)| {
+                question.target(labels[n], o)
             });
             general_mat_mul(1.0, &rows.t(), &targets, 1.0, &mut sums.cross);
         }
@@ -105,7 +109,7 @@ impl NormalEquations {
 
 /// Share of `samples` that each of `solutions` predicts correctly; not a number where there are no samples.
 fn accuracies(
-    task: Task,
+    question: &Question,
     samples: &Samples,
     features: &mut impl Features,
     solutions: &[Array2<f32>],
@@ -119,7 +123,7 @@ fn accuracies(
                 .rows()
                 .into_iter()
                 .zip(labels)
-                .filter(|(outputs, label)| task.is_correct(&outputs.to_vec(), **label))
+                .filter(|(outputs, label)| question.is_correct(&outputs.to_vec(), **label))
                 .count();
         }
     }
@@ -129,7 +133,7 @@ fn accuracies(
         .collect()
 }
 
-fn blocks(samples: &Samples) -> impl Iterator<Item = (ArrayView2<'_, f32>, &[u8])> {
+fn blocks(samples: &Samples) -> impl Iterator<Item = (ArrayView2<'_, f32>, &[u16])> {
     samples
         .images
         .axis_chunks_iter(Axis(0), BLOCK)

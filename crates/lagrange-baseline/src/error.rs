@@ -1,7 +1,7 @@
 //! Why a baseline cannot be had.
 
-use lagrange_core::network::{Link, NetworkError};
-use lagrange_data::{NoContrast, PartitionError, TaskError};
+use lagrange_core::network::{Link, NetworkError, Shape};
+use lagrange_data::{DataError, NoContrast, PartitionError};
 
 /// Why a baseline cannot be had.
 ///
@@ -30,9 +30,12 @@ pub enum BaselineError {
     /// The data cannot be cut as asked.
     #[error(transparent)]
     Partition(#[from] PartitionError),
-    /// The task has no output for a label.
+    /// The parts of the data do not fit together.
     #[error(transparent)]
-    Task(#[from] TaskError),
+    Data(#[from] DataError),
+    /// The question is about the classes of other data.
+    #[error("the question is about other classes than those of the data: ask it of the data's own")]
+    OtherClasses,
     /// The training images cannot be told apart.
     #[error(transparent)]
     NoContrast(#[from] NoContrast),
@@ -43,13 +46,18 @@ pub enum BaselineError {
     #[error("the test set is empty")]
     NoTestImages,
     /// Network and problem do not belong together.
-    #[error("the network `{network}` does not take {side}x{side}x1 images to {outputs} outputs")]
+    #[error(
+        "the network `{network}` does not take {}x{}x{} images to {outputs} outputs",
+        shape.height,
+        shape.width,
+        shape.channels
+    )]
     Mismatch {
         /// The network.
         network: String,
-        /// Side of the problem's images.
-        side: usize,
-        /// Outputs of the problem's task.
+        /// Shape of the problem's images.
+        shape: Shape,
+        /// Outputs of the problem's question.
         outputs: usize,
     },
     /// The weights given are those of another network.

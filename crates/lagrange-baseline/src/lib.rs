@@ -5,7 +5,7 @@
 //! - [`ridge_on_pixels`]: one linear map of the pixels, in closed form;
 //! - [`random_filters`]: the network with its hidden kernels left random, and the last stage in closed form.
 //!
-//! All are scored by the same rule, [`lagrange_data::Task::predict`], on the same cut of the data as a
+//! All are scored by the same rule, [`lagrange_data::Question::predict`], on the same cut of the data as a
 //! training run.
 
 #[cfg(feature = "back-propagation")]

@@ -93,18 +93,24 @@ impl Features for LastActivation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::digits;
     use crate::{Samples, vanilla_network};
+    use lagrange_core::network::Shape;
     use lagrange_data::Task;
     use ndarray::Array2;
 
     fn problem(task: Task) -> Problem {
         let samples = |n: usize| Samples {
             images: Array2::from_shape_fn((n, 64), |(i, j)| ((i + 1) * j % 7) as f32 - 3.0),
-            labels: (0..n).map(|i| (i % 10) as u8).collect(),
+            labels: (0..n).map(|i| (i % 10) as u16).collect(),
         };
         Problem {
-            task,
-            side: 8,
+            question: digits(task),
+            shape: Shape {
+                height: 8,
+                width: 8,
+                channels: 1,
+            },
             train: samples(30),
             validation: samples(10),
             test: samples(10),
@@ -121,7 +127,7 @@ mod tests {
         assert!(fit(&network, &weights).is_ok());
         assert!(matches!(
             fit(&other, &weights),
-            Err(BaselineError::Mismatch { side: 8, .. })
+            Err(BaselineError::Mismatch { outputs: 1, .. })
         ));
         assert!(matches!(
             fit(&network, &start::he(&other, 0)),

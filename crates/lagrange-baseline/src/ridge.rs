@@ -47,6 +47,8 @@ mod tests {
     use super::*;
     use crate::Samples;
     use crate::closed_form::NormalEquations;
+    use crate::problem::digits;
+    use lagrange_core::network::Shape;
     use lagrange_core::random::{Purpose, stream};
     use lagrange_data::Task;
     use rand::RngExt as _;
@@ -55,11 +57,15 @@ mod tests {
         let mut random = stream(5, Purpose::Rows, 0, 0);
         let mut samples = |n| Samples {
             images: Array2::from_shape_fn((n, 4), |_| random.random_range(-1.0..1.0)),
-            labels: (0..n).map(|i| (i * 7 % 10) as u8).collect(),
+            labels: (0..n).map(|i| (i * 7 % 10) as u16).collect(),
         };
         Problem {
-            task,
-            side: 2,
+            question: digits(task),
+            shape: Shape {
+                height: 2,
+                width: 2,
+                channels: 1,
+            },
             // More than a block, and not a multiple of one.
             train: samples(BLOCK + 37),
             validation: samples(0),
@@ -74,7 +80,7 @@ mod tests {
             let pixels = images.row(n).into_iter().map(|&x| f64::from(x));
             pixels.chain([1.0]).collect()
         };
-        let outputs = problem.task.outputs();
+        let outputs = problem.question.outputs();
         let d = images.ncols() + 1;
         let mut system = vec![vec![0.0; d + outputs]; d];
         for (n, &label) in labels.iter().enumerate() {
@@ -82,7 +88,7 @@ mod tests {
             for i in 0..d {
                 (0..d).for_each(|j| system[i][j] += x[i] * x[j]);
                 (0..outputs).for_each(|o| {
-                    system[i][d + o] += x[i] * f64::from(problem.task.target(label, o));
+                    system[i][d + o] += x[i] * f64::from(problem.question.target(label, o));
                 });
             }
         }
@@ -109,7 +115,7 @@ mod tests {
             let problem = problem(task);
             let expected = brute_force(&problem, 0.01);
             let mut pixels = Pixels::new(&problem);
-            let solution = NormalEquations::sum(task, &problem.train, &mut pixels)
+            let solution = NormalEquations::sum(&problem.question, &problem.train, &mut pixels)
                 .solve(0.01)
                 .expect("solved");
             for ((i, o), value) in solution.indexed_iter() {
@@ -130,7 +136,7 @@ mod tests {
                         .map(|i| f64::from(image[i]) * weights[i][0])
                         .sum::<f64>();
                 problem
-                    .task
+                    .question
                     .is_correct(&[output as f32], problem.test.labels[n])
             })
             .count();

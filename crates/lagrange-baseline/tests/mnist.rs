@@ -7,11 +7,12 @@ use lagrange_baseline::{
 };
 use lagrange_core::network::NetworkSpec;
 use lagrange_core::start;
-use lagrange_data::{Dataset, Task};
+use lagrange_data::{Dataset, Question, Task};
 
 fn problem(task: Task) -> Problem {
     let dataset = Dataset::embedded().expect("embedded");
-    Problem::new(&dataset, task, Some(3000), 1000).expect("cut")
+    let question = Question::new(task, &dataset.classes, &[]).expect("suits");
+    Problem::new(&dataset, question, Some(3000), 1000).expect("cut")
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub struct WorkerArgs {
     /// Threads to compute on [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
-    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost. What
@@ -58,10 +58,10 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         Some(path) => {
             let run = RunArgs {
                 config: Some(path.clone()),
+                data_dir: args.data_dir.clone(),
                 ..RunArgs::default()
             };
-            let config = run.configuration()?;
-            Some((config.network, config.task))
+            Some(run.configuration()?)
         }
     };
     if !args.child {

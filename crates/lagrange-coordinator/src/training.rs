@@ -27,17 +27,10 @@ use std::time::Duration;
 ///
 /// ```
 /// use lagrange_coordinator::{Command, Event, Identity, Plan, Rules, Training};
-/// use lagrange_data::Normalisation;
 /// use lagrange_protocol::{Config, DatasetFacts, RunSpec};
 /// use std::time::Duration;
 ///
-/// let dataset = DatasetFacts {
-///     side: 28,
-///     train: 60_000,
-///     test: 10_000,
-///     normalisation: Normalisation::MNIST,
-/// };
-/// let plan = Plan::new(RunSpec::new(Config::default(), dataset)?);
+/// let plan = Plan::new(RunSpec::new(Config::default(), DatasetFacts::mnist())?);
 /// let mut training = Training::new(Identity::default(), plan, Rules::default());
 /// let joined = Event::Joined { worker: 1, threads: 2 };
 /// let commands = training.handle(Duration::ZERO, joined);

@@ -2,9 +2,14 @@
 
 use crate::files::Role;
 use crate::{DataError, Normalisation, read_labels};
+use lagrange_core::network::Shape;
 
-/// Side of its images.
-pub(crate) const SIDE: usize = 28;
+/// Shape of its images.
+pub(crate) const SHAPE: Shape = Shape {
+    height: 28,
+    width: 28,
+    channels: 1,
+};
 
 /// [`crate::Dataset::sha256`] of the embedded MNIST, known without unpacking it.
 pub(crate) const SHA256: [u8; 32] = [
@@ -26,12 +31,13 @@ pub(crate) fn file(role: Role) -> &'static [u8] {
 }
 
 /// Labels of the training and of the test set.
-pub(crate) fn labels() -> Result<[Vec<u8>; 2], DataError> {
-    let read = |role: Role| {
-        read_labels(file(role)).map_err(|cause| DataError::Malformed {
+pub(crate) fn labels() -> Result<[Vec<u16>; 2], DataError> {
+    let read = |role: Role| -> Result<Vec<u16>, DataError> {
+        let labels = read_labels(file(role)).map_err(|cause| DataError::Malformed {
             name: format!("embedded {}", role.mnist_name()),
             cause,
-        })
+        })?;
+        Ok(labels.into_iter().map(u16::from).collect())
     };
     Ok([read(Role::TrainLabels)?, read(Role::TestLabels)?])
 }

@@ -2,6 +2,7 @@
 
 use crate::files::Holdings;
 use crate::{FileKind, IdxError, NoContrast};
+use lagrange_core::network::Shape;
 use std::path::{Path, PathBuf};
 
 /// Error of loading a dataset.
@@ -76,32 +77,67 @@ pub enum DataError {
         "{part} set: {images} images but {labels} labels; the two files do not belong together"
     )]
     CountMismatch {
-        /// `training` or `test`.
+        /// `training`, `validation` or `test`.
         part: &'static str,
         /// Number of images.
         images: usize,
         /// Number of labels.
         labels: usize,
     },
-    /// Training and test images differ in size.
+    /// Images of a part have another shape than the training images.
     #[error(
-        "training images are {train} but test images {test} pixels wide; the files do not belong together"
+        "{part} images are {} but training images {}, height x width x channels: all must have one shape",
+        written(found),
+        written(train)
     )]
-    SizeMismatch {
-        /// Side of the training images.
-        train: usize,
-        /// Side of the test images.
-        test: usize,
-    },
-    /// Images are not square.
-    #[error("{part} set: images are {height}x{width}; square images are needed")]
-    NotSquare {
-        /// `training` or `test`.
+    ShapeMismatch {
+        /// `validation` or `test`.
         part: &'static str,
-        /// Height in pixels.
-        height: usize,
-        /// Width in pixels.
-        width: usize,
+        /// Shape of the training images.
+        train: Shape,
+        /// Shape of the others.
+        found: Shape,
+    },
+    /// Images that are neither grey nor in colour.
+    #[error("{part} set: images of {channels} channels; give grey images (1) or colour images (3)")]
+    Channels {
+        /// `training`, `validation` or `test`.
+        part: &'static str,
+        /// Number of channels.
+        channels: usize,
+    },
+    /// Bytes that are no whole number of images.
+    #[error(
+        "{part} set: {bytes} bytes are no whole number of images of {}, height x width x channels",
+        written(shape)
+    )]
+    Pixels {
+        /// `training`, `validation` or `test`.
+        part: &'static str,
+        /// Number of bytes.
+        bytes: usize,
+        /// Shape of an image.
+        shape: Shape,
+    },
+    /// A label without a class.
+    #[error(
+        "{part} set: label {label} where there are {classes} classes; labels count classes from 0"
+    )]
+    Label {
+        /// `training`, `validation` or `test`.
+        part: &'static str,
+        /// The label.
+        label: u16,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A class that cannot be called by its name.
+    #[error("classes: the name `{name}` {fault}; give each class a name of its own")]
+    ClassName {
+        /// The name, control characters escaped.
+        name: String,
+        /// Its fault.
+        fault: &'static str,
     },
     /// Images without contrast.
     #[error(transparent)]
@@ -118,6 +154,16 @@ impl DataError {
             cause,
         }
     }
+}
+
+/// A shape for a message.
+fn written(shape: &Shape) -> String {
+    let Shape {
+        height,
+        width,
+        channels,
+    } = shape;
+    format!("{height}x{width}x{channels}")
 }
 
 /// The first name with its other form, then the others.

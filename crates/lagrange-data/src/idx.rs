@@ -6,6 +6,7 @@ mod error;
 
 pub use error::IdxError;
 
+use crate::Images;
 use crate::file_kind::{FileKind, HEAD_BYTES};
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
@@ -24,31 +25,6 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const MAX_BYTES: u64 = u32::MAX as u64;
 /// Initial capacity, enough for MNIST: growing by doubling would copy the data several times.
 const USUAL_BYTES: u64 = 48 << 20;
-
-/// Grey images, one byte per pixel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
-    /// Height in pixels.
-    pub height: usize,
-    /// Width in pixels.
-    pub width: usize,
-    /// `[n, height, width]`, row-major.
-    pub pixels: Vec<u8>,
-}
-
-impl Images {
-    /// Number of images.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.pixels.len() / (self.height * self.width)
-    }
-
-    /// Whether there is no image.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
-    }
-}
 
 /// Reads an IDX file of images, plain or gzip-compressed.
 ///
@@ -70,6 +46,7 @@ pub fn read_images(bytes: &[u8]) -> Result<Images, IdxError> {
     Ok(Images {
         height: dimensions[1] as usize,
         width: dimensions[2] as usize,
+        channels: 1,
         pixels: data,
     })
 }

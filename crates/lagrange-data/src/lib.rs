@@ -1,13 +1,15 @@
-//! Data for Lagrange: datasets in IDX files or embedded in the build, tasks, shards and batch order.
+//! Data for Lagrange: images of any shape and classes of any names, in IDX files or embedded in the build;
+//! tasks, shards and batch order.
 //!
-//! Pixels stay bytes, one per pixel, until a batch is normalised: a shard takes a quarter of the memory that
+//! Pixels stay bytes, one per channel, until a batch is normalised: a shard takes a quarter of the memory that
 //! it would take as f32.
 //!
 //! ```
-//! use lagrange_data::{BatchOrder, Partition, Split};
+//! use lagrange_data::{BatchOrder, Partition, Split, SplitCounts};
 //!
 //! // MNIST in 16 shards, and the first batch of shard 3: 16 of its samples.
-//! let partition = Partition::of_counts((60_000, 10_000), 16, 0, None)?;
+//! let counts = SplitCounts { train: 60_000, validation: 0, test: 10_000 };
+//! let partition = Partition::of_counts(counts, 16, 0, None)?;
 //! let (length, steps) = (partition.shard_len(Split::Train, 3), partition.steps_per_epoch(16)?);
 //! let mut order = BatchOrder::new(1, 3, length, 16, steps);
 //! assert_eq!((length, steps, order.positions(0).len()), (3750, 234, 16));
@@ -18,13 +20,16 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `images` | [`Images`]: bytes of one shape, grey or in colour |
+//! | `classes` | names of classes and their [natural order](natural_order) |
 //! | `dataset`, `embedded` | [`Dataset`]: training and test set, from files or from the build |
 //! | `summary` | [`DatasetSummary`]: what a coordinator needs, without the pixels |
 //! | `idx` | [`read_images`], [`read_labels`]: the IDX format, plain or gzip-compressed |
 //! | `files`, `file_kind` | search for the files of a set; [`FileKind`], for messages about wrong files |
 //! | `normalise` | [`Normalisation`] of pixels to inputs |
 //! | `augment` | [`Augment`]: random movements of training images |
-//! | `task` | [`Task`]: targets, predictions and classes |
+//! | `task` | [`Task`]: what is asked, by name |
+//! | `question` | [`Question`]: a task for the classes of a dataset: outputs, targets and predictions |
 //! | `shard` | [`Partition`] into splits and shards; [`ShardData`], the samples of one shard |
 //! | `order` | [`BatchOrder`]: the samples of a step |
 //! | `error` | [`DataError`] |
@@ -48,11 +53,12 @@
 //! any of MNIST's names counts as MNIST, whatever else is in it. Of several sets one must be selected: by its
 //! folder, or by the folder and the beginning of the names, as in `data/emnist-letters` or `data/qmnist`.
 //!
-//! Pixels and labels are used as they are in the files. EMNIST's images are transposed, rows for columns,
+//! Pixels are used as they are in the files, and labels name the classes by their numbers. EMNIST's images are transposed, rows for columns,
 //! which makes no difference as long as a model is used on images of the same orientation as its training
 //! images.
 
 mod augment;
+mod classes;
 mod dataset;
 #[cfg(feature = "embedded-mnist")]
 mod embedded;
@@ -60,20 +66,25 @@ mod error;
 mod file_kind;
 mod files;
 mod idx;
+mod images;
 mod normalise;
 mod order;
+mod question;
 mod shard;
 mod summary;
 mod task;
 
 pub use augment::Augment;
+pub use classes::{natural_order, nearest_name};
 pub use dataset::{Dataset, LabelledSet};
 pub use error::DataError;
 pub use file_kind::FileKind;
 pub use files::Holdings;
-pub use idx::{IdxError, Images, read_images, read_labels};
+pub use idx::{IdxError, read_images, read_labels};
+pub use images::Images;
 pub use normalise::{NoContrast, Normalisation, Normaliser};
 pub use order::{BatchOrder, Positions};
-pub use shard::{Partition, PartitionError, ShardData, Split};
+pub use question::Question;
+pub use shard::{Partition, PartitionError, ShardData, Split, SplitCounts};
 pub use summary::DatasetSummary;
 pub use task::{Task, TaskError};

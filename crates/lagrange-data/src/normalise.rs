@@ -1,44 +1,79 @@
-//! Pixels to network inputs: `(x / 255 - mean) / standard deviation`, with the figures of the training set.
+//! Pixels to network inputs: `(x / 255 - mean) / standard deviation`, with the figures of every channel of the
+//! training set.
 
 use crate::Images;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-/// Mean and standard deviation of a training set's pixels, on a scale from 0 (black) to 1 (white).
+/// Mean and standard deviation of each channel of a training set, on a scale from 0 (black) to 1 (white).
 ///
-/// Both are rounded to four decimals: those of MNIST are then the usual 0.1307 and 0.3081, and text keeps
-/// them exactly.
+/// All are rounded to four decimals: those of MNIST are then the usual 0.1307 and 0.3081, and text keeps them
+/// exactly.
 ///
 /// ```
 /// use lagrange_data::{Images, Normalisation, Normaliser};
 ///
-/// let images = Images { height: 1, width: 2, pixels: vec![0, 255] };
+/// let images = Images { height: 1, width: 2, channels: 1, pixels: vec![0, 255] };
 /// let normalisation = Normalisation::of(&images)?;
-/// assert_eq!((normalisation.mean(), normalisation.standard_deviation()), (0.5, 0.5));
+/// assert_eq!((normalisation.means(), normalisation.standard_deviations()), (vec![0.5], vec![0.5]));
 /// let mut inputs = [0.0; 2];
-/// Normaliser::new(normalisation).apply(&images.pixels, &mut inputs);
+/// Normaliser::new(&normalisation).apply(&images.pixels, &mut inputs);
 /// assert_eq!(inputs, [-1.0, 1.0]);
 /// # Ok::<(), lagrange_data::NoContrast>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Figures", into = "Figures")]
-pub struct Normalisation {
+pub struct Normalisation(Cow<'static, [Channel]>);
+
+/// Figures of one channel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Channel {
     mean: f32,
     standard_deviation: f32,
 }
 
-/// The two numbers, for text formats.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// The figures, for text formats.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Figures {
-    mean: f32,
-    standard_deviation: f32,
+    mean: Numbers,
+    standard_deviation: Numbers,
+}
+
+/// The number of the only channel, or one number per channel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a number, or an array of one number per channel"
+)]
+enum Numbers {
+    One(f32),
+    Many(Vec<f32>),
+}
+
+impl From<Vec<f32>> for Numbers {
+    fn from(numbers: Vec<f32>) -> Self {
+        match numbers[..] {
+            [one] => Self::One(one),
+            _ => Self::Many(numbers),
+        }
+    }
+}
+
+impl From<Numbers> for Vec<f32> {
+    fn from(numbers: Numbers) -> Self {
+        match numbers {
+            Numbers::One(one) => vec![one],
+            Numbers::Many(many) => many,
+        }
+    }
 }
 
 impl From<Normalisation> for Figures {
     fn from(of: Normalisation) -> Self {
         Self {
-            mean: of.mean,
-            standard_deviation: of.standard_deviation,
+            mean: of.means().into(),
+            standard_deviation: of.standard_deviations().into(),
         }
     }
 }
@@ -47,8 +82,10 @@ impl TryFrom<Figures> for Normalisation {
     type Error = &'static str;
 
     fn try_from(figures: Figures) -> Result<Self, Self::Error> {
-        Self::new(figures.mean, figures.standard_deviation)
-            .ok_or("the mean must be from 0 to 1, and the standard deviation from 0.0001 to 1")
+        let [means, deviations] = [figures.mean, figures.standard_deviation].map(Vec::from);
+        Self::per_channel(&means, &deviations).ok_or(
+            "the mean of each channel must be from 0 to 1, and its standard deviation from 0.0001 to 1",
+        )
     }
 }
 
@@ -59,7 +96,7 @@ impl TryFrom<Figures> for Normalisation {
      (mean {mean}, standard deviation 0, of 0 to 1): there is nothing to learn from them; convert the images again"
 )]
 pub struct NoContrast {
-    /// Mean of the pixels.
+    /// Mean of the pixels; of the first channel where there are several.
     pub mean: f32,
 }
 
@@ -71,63 +108,118 @@ const BLOCK: usize = 1 << 16;
 
 impl Normalisation {
     /// Normalisation of MNIST.
-    pub const MNIST: Self = Self {
+    pub const MNIST: Self = Self(Cow::Borrowed(&[Channel {
         mean: 0.1307,
         standard_deviation: 0.3081,
-    };
+    }]));
 
-    /// Normalisation with a mean from 0 to 1 and a standard deviation from 0.0001 to 1; `None` outside these
-    /// ranges.
+    /// Normalisation of one channel with a mean from 0 to 1 and a standard deviation from 0.0001 to 1; `None`
+    /// outside these ranges.
     #[must_use]
     pub fn new(mean: f32, standard_deviation: f32) -> Option<Self> {
-        let sound =
-            (0.0..=1.0).contains(&mean) && (LEAST_DEVIATION..=1.0).contains(&standard_deviation);
-        sound.then_some(Self {
+        Self::per_channel(&[mean], &[standard_deviation])
+    }
+
+    /// Normalisation with the mean and standard deviation of each channel, `[C]` both; `None` if one is
+    /// outside the ranges of [`Normalisation::new`], or there are no channels, or not as many of both.
+    #[must_use]
+    pub fn per_channel(means: &[f32], standard_deviations: &[f32]) -> Option<Self> {
+        let sound = |channel: &Channel| {
+            (0.0..=1.0).contains(&channel.mean)
+                && (LEAST_DEVIATION..=1.0).contains(&channel.standard_deviation)
+        };
+        let pairs = means.iter().zip(standard_deviations);
+        let channels = pairs.map(|(&mean, &standard_deviation)| Channel {
             mean,
             standard_deviation,
-        })
+        });
+        let channels: Vec<Channel> = channels.filter(sound).collect();
+        let whole = channels.len() == means.len() && channels.len() == standard_deviations.len();
+        (whole && !channels.is_empty()).then_some(Self(channels.into()))
     }
 
     /// Normalisation of all `images`. The sums are exact, so their order does not matter.
     ///
+    /// A channel of one value beside others that have contrast gets a deviation of 1: its inputs are 0, but
+    /// for the rounding of its mean.
+    ///
     /// # Errors
-    /// [`NoContrast`] if the deviation rounds to 0.
+    /// [`NoContrast`] if the deviations of all channels round to 0.
     pub fn of(images: &Images) -> Result<Self, NoContrast> {
-        let (mut sum, mut squares) = (0u64, 0u64);
-        for block in images.pixels.chunks(BLOCK) {
-            let add = |(sum, squares): (u32, u32), &pixel: &u8| {
-                let pixel = u32::from(pixel);
-                (sum + pixel, squares + pixel * pixel)
-            };
-            let of_block = block.iter().fold((0, 0), add);
-            sum += u64::from(of_block.0);
-            squares += u64::from(of_block.1);
+        let mut channels = channels_of(images);
+        if channels.iter().all(Channel::is_flat) {
+            let mean = channels.first().map_or(0.0, |channel| channel.mean);
+            return Err(NoContrast { mean });
         }
-        let count = images.pixels.len().max(1) as u64;
+        for channel in channels.iter_mut().filter(|channel| channel.is_flat()) {
+            channel.standard_deviation = 1.0;
+        }
+        Ok(Self(channels.into()))
+    }
+
+    /// Number of channels C.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Mean of each channel, `[C]`.
+    #[must_use]
+    pub fn means(&self) -> Vec<f32> {
+        self.0.iter().map(|channel| channel.mean).collect()
+    }
+
+    /// Standard deviation of each channel, `[C]`, above 0.
+    #[must_use]
+    pub fn standard_deviations(&self) -> Vec<f32> {
+        let channels = self.0.iter();
+        channels.map(|channel| channel.standard_deviation).collect()
+    }
+
+    /// Input of a value from 0 to 255 of one channel, which may be interpolated.
+    pub(crate) fn input(&self, channel: usize, value: f32) -> f32 {
+        self.0[channel].input(value)
+    }
+}
+
+impl Channel {
+    fn is_flat(&self) -> bool {
+        self.standard_deviation < LEAST_DEVIATION
+    }
+
+    fn input(self, value: f32) -> f32 {
+        (value / 255.0 - self.mean) / self.standard_deviation
+    }
+}
+
+/// Rounded figures of every channel of `images`; deviations may be 0.
+fn channels_of(images: &Images) -> Vec<Channel> {
+    let channels = images.channels.max(1);
+    let mut sums = vec![(0u64, 0u64); channels];
+    for block in images.pixels.chunks(BLOCK * channels) {
+        for (channel, (sum, squares)) in sums.iter_mut().enumerate() {
+            let add = |(sum, squares): (u32, u32), &value: &u8| {
+                let value = u32::from(value);
+                (sum + value, squares + value * value)
+            };
+            let values = block.iter().skip(channel).step_by(channels);
+            let of_block = values.fold((0, 0), add);
+            *sum += u64::from(of_block.0);
+            *squares += u64::from(of_block.1);
+        }
+    }
+    let count = (images.pixels.len() / channels).max(1) as u64;
+    let white = 255.0 * count as f64;
+    let figures = |(sum, squares): (u64, u64)| {
         // n^2 times the variance, in whole numbers: nothing cancels, and equal pixels give 0.
-        let spread = u128::from(count) * u128::from(squares) - u128::from(sum) * u128::from(sum);
-        let white = 255.0 * count as f64;
-        let mean = rounded(sum as f64 / white);
-        let standard_deviation = rounded((spread as f64).sqrt() / white);
-        Self::new(mean, standard_deviation).ok_or(NoContrast { mean })
-    }
-
-    /// Mean of the pixels.
-    #[must_use]
-    pub fn mean(self) -> f32 {
-        self.mean
-    }
-
-    /// Standard deviation of the pixels, above 0.
-    #[must_use]
-    pub fn standard_deviation(self) -> f32 {
-        self.standard_deviation
-    }
-
-    /// Input of a pixel value from 0 to 255, which may be interpolated.
-    pub(crate) fn input(self, pixel: f32) -> f32 {
-        (pixel / 255.0 - self.mean) / self.standard_deviation
-    }
+        let total = u128::from(count) * u128::from(squares);
+        let spread = total.saturating_sub(u128::from(sum) * u128::from(sum));
+        Channel {
+            mean: rounded(sum as f64 / white),
+            standard_deviation: rounded((spread as f64).sqrt() / white),
+        }
+    };
+    sums.into_iter().map(figures).collect()
 }
 
 /// Rounds to four decimals.
@@ -135,29 +227,41 @@ fn rounded(value: f64) -> f32 {
     ((value * 1e4).round() / 1e4) as f32
 }
 
-/// Look-up table of the inputs of all 256 pixel values, faster than the division.
+/// Look-up tables of the inputs of all 256 values of every channel, faster than the division.
 #[derive(Debug, Clone)]
 pub struct Normaliser {
-    table: [f32; 256],
+    tables: Vec<[f32; 256]>,
 }
 
 impl Normaliser {
-    /// Table for `normalisation`.
+    /// Tables for `normalisation`.
     #[must_use]
-    pub fn new(normalisation: Normalisation) -> Self {
+    pub fn new(normalisation: &Normalisation) -> Self {
+        let table = |channel: &Channel| std::array::from_fn(|value| channel.input(value as f32));
         Self {
-            table: std::array::from_fn(|pixel| normalisation.input(pixel as f32)),
+            tables: normalisation.0.iter().map(table).collect(),
         }
     }
 
-    /// Writes the normalised `pixels` to `inputs`.
+    /// Writes the normalised `pixels` to `inputs`, `[.., C]` both.
     ///
     /// # Panics
     /// If the lengths differ.
     pub fn apply(&self, pixels: &[u8], inputs: &mut [f32]) {
-        assert_eq!(pixels.len(), inputs.len(), "one input per pixel");
-        for (input, &pixel) in inputs.iter_mut().zip(pixels) {
-            *input = self.table[usize::from(pixel)];
+        assert_eq!(pixels.len(), inputs.len(), "one input per value");
+        let lookup = |table: &[f32; 256], pixel: u8| table[usize::from(pixel)];
+        if let [table] = &self.tables[..] {
+            for (input, &pixel) in inputs.iter_mut().zip(pixels) {
+                *input = lookup(table, pixel);
+            }
+            return;
+        }
+        let channels = self.tables.len();
+        let pixels = pixels.chunks(channels);
+        for (inputs, pixels) in inputs.chunks_mut(channels).zip(pixels) {
+            for ((input, &pixel), table) in inputs.iter_mut().zip(pixels).zip(&self.tables) {
+                *input = lookup(table, pixel);
+            }
         }
     }
 }
@@ -171,6 +275,7 @@ mod tests {
         Images {
             height: 1,
             width: 1,
+            channels: 1,
             pixels,
         }
     }
@@ -178,7 +283,7 @@ mod tests {
     #[test]
     fn black_and_white_have_the_known_values() {
         let mut inputs = [0.0; 2];
-        Normaliser::new(Normalisation::MNIST).apply(&[0, 255], &mut inputs);
+        Normaliser::new(&Normalisation::MNIST).apply(&[0, 255], &mut inputs);
         assert!((inputs[0] + 0.424_213).abs() < 1e-5);
         assert!((inputs[1] - 2.821_487).abs() < 1e-5);
     }
@@ -190,8 +295,11 @@ mod tests {
         let mnist = crate::Dataset::embedded().expect("embedded");
         let found = Normalisation::of(&mnist.train.images).expect("contrast");
         assert_eq!(found, Normalisation::MNIST);
-        assert_eq!(found.mean().to_bits(), 0.1307f32.to_bits());
-        assert_eq!(found.standard_deviation().to_bits(), 0.3081f32.to_bits());
+        assert_eq!(found.means()[0].to_bits(), 0.1307f32.to_bits());
+        assert_eq!(
+            found.standard_deviations()[0].to_bits(),
+            0.3081f32.to_bits()
+        );
     }
 
     #[test]
@@ -219,7 +327,7 @@ mod tests {
         let mut faint = vec![0; 1_000];
         faint[17] = 1;
         let found = Normalisation::of(&images(faint)).expect("contrast");
-        assert_eq!((found.mean(), found.standard_deviation()), (0.0, 0.0001));
+        assert_eq!(figures(&found, 0), (0.0, 0.0001));
     }
 
     #[test]
@@ -244,22 +352,97 @@ mod tests {
         );
     }
 
+    /// Mean and standard deviation of a channel.
+    fn figures(of: &Normalisation, channel: usize) -> (f32, f32) {
+        (of.means()[channel], of.standard_deviations()[channel])
+    }
+
+    /// Mean and standard deviation of one channel by the textbook.
+    fn textbook(pixels: &[u8], channels: usize, channel: usize) -> (f64, f64) {
+        let values = pixels.iter().skip(channel).step_by(channels);
+        let values: Vec<f64> = values.map(|&value| f64::from(value) / 255.0).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        (mean, variance.sqrt())
+    }
+
     proptest! {
         #[test]
-        fn the_figures_are_those_of_the_textbook(pixels in prop::collection::vec(any::<u8>(), 2..400)) {
-            let values: Vec<f64> = pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
-            let count = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / count;
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        fn the_figures_are_those_of_the_textbook(
+            pixels in prop::collection::vec(any::<u8>(), 2..130), colour: bool,
+        ) {
+            let channels = if colour { 3 } else { 1 };
+            let pixels = pixels.repeat(channels);
+            let expected: Vec<(f64, f64)> =
+                (0..channels).map(|channel| textbook(&pixels, channels, channel)).collect();
             let near = |found: f32, expected: f64| (f64::from(found) - expected).abs() <= 0.50001e-4;
-            match Normalisation::of(&images(pixels)) {
-                Ok(found) => {
-                    prop_assert!(near(found.mean(), mean));
-                    prop_assert!(near(found.standard_deviation(), variance.sqrt()));
-                }
-                Err(_) => prop_assert!(variance.sqrt() < 0.50001e-4),
+            match Normalisation::of(&Images { channels, ..images(pixels) }) {
+                Ok(found) => for (channel, &(mean, deviation)) in expected.iter().enumerate() {
+                    let (found_mean, found_deviation) = figures(&found, channel);
+                    prop_assert!(near(found_mean, mean));
+                    let flat = found_deviation == 1.0 && deviation < 0.50001e-4;
+                    prop_assert!(flat || near(found_deviation, deviation));
+                },
+                Err(_) => prop_assert!(expected.iter().all(|&(_, d)| d < 0.50001e-4)),
             }
         }
+
+        #[test]
+        fn every_channel_has_its_own_table(pixels in prop::collection::vec(any::<u8>(), 1..40)) {
+            let (means, deviations) = ([0.1, 0.5, 0.9], [0.2, 0.3, 1.0]);
+            let colour = Normalisation::per_channel(&means, &deviations).expect("sound");
+            let pixels = pixels.repeat(3);
+            let mut inputs = vec![0.0; pixels.len()];
+            Normaliser::new(&colour).apply(&pixels, &mut inputs);
+            for (index, (&pixel, &input)) in pixels.iter().zip(&inputs).enumerate() {
+                let channel = index % 3;
+                let expected = (f32::from(pixel) / 255.0 - means[channel]) / deviations[channel];
+                prop_assert_eq!(input, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn text_has_a_number_of_one_channel_and_an_array_of_three() {
+        let json = |of: &Normalisation| serde_json::to_string(of).expect("plain values");
+        let grey = r#"{"mean":0.1307,"standard-deviation":0.3081}"#;
+        assert_eq!(json(&Normalisation::MNIST), grey);
+        let colour =
+            Normalisation::per_channel(&[0.4914, 0.4822, 0.4465], &[0.247, 0.2435, 0.2616]);
+        let colour = colour.expect("sound");
+        let text = r#"{"mean":[0.4914,0.4822,0.4465],"standard-deviation":[0.247,0.2435,0.2616]}"#;
+        assert_eq!(json(&colour), text);
+        for (text, of) in [(grey, Normalisation::MNIST), (text, colour)] {
+            let read: Normalisation = serde_json::from_str(text).expect("its own text");
+            assert_eq!(read, of);
+        }
+        for wrong in [
+            r#"{"mean":[0.1,0.2],"standard-deviation":0.3}"#,
+            r#"{"mean":[],"standard-deviation":[]}"#,
+            r#"{"mean":"0.1","standard-deviation":0.3}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<Normalisation>(wrong).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flat_channel_beside_others_has_inputs_of_zero() {
+        let colour = Images {
+            channels: 3,
+            ..images(vec![9, 0, 255, 9, 255, 255])
+        };
+        let found = Normalisation::of(&colour).expect("contrast");
+        assert_eq!(
+            (figures(&found, 0).1, figures(&found, 1)),
+            (1.0, (0.5, 0.5))
+        );
+        let mut inputs = [0.0; 6];
+        Normaliser::new(&found).apply(&colour.pixels, &mut inputs);
+        assert!(inputs[0].abs() < 1e-4 && inputs[2] == 0.0, "{inputs:?}");
     }
 
     /// Sums of a block must not overflow, nor those of the largest set that can be read.
@@ -268,7 +451,7 @@ mod tests {
         let mut pixels = vec![255; 3 * BLOCK];
         pixels[0] = 0;
         let found = Normalisation::of(&images(pixels)).expect("contrast");
-        assert_eq!((found.mean(), found.standard_deviation()), (1.0, 0.0023));
+        assert_eq!(figures(&found, 0), (1.0, 0.0023));
         assert!(BLOCK as u64 * 255 * 255 <= u64::from(u32::MAX));
     }
 }

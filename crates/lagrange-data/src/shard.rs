@@ -12,10 +12,21 @@ use serde::{Deserialize, Serialize};
 pub enum Split {
     /// Samples that weights are fitted to.
     Train,
-    /// Training samples held out to choose settings on.
+    /// Samples to choose settings on: training samples held out, or a split of its own.
     Validation,
     /// The test set.
     Test,
+}
+
+/// Number of images of each split of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SplitCounts {
+    /// Training images, those to be held out included.
+    pub train: usize,
+    /// Images of a validation split of its own; 0 without one.
+    pub validation: usize,
+    /// Test images.
+    pub test: usize,
 }
 
 /// Error of cutting a dataset into splits, shards and batches.
@@ -59,10 +70,11 @@ pub enum PartitionError {
 /// Partition of a dataset: samples of each split, and how they are dealt to shards.
 ///
 /// ```
-/// use lagrange_data::{Partition, Split};
+/// use lagrange_data::{Partition, Split, SplitCounts};
 ///
 /// // 10 training and 4 test images; 2 training images are held out, the others dealt to 3 shards.
-/// let partition = Partition::of_counts((10, 4), 3, 2, None)?;
+/// let counts = SplitCounts { train: 10, validation: 0, test: 4 };
+/// let partition = Partition::of_counts(counts, 3, 2, None)?;
 /// assert_eq!([0, 1, 2].map(|shard| partition.shard_len(Split::Train, shard)), [3, 3, 2]);
 /// assert_eq!(partition.sample_index(Split::Train, 1, 2), 7);
 /// assert_eq!(partition.steps_per_epoch(2)?, 1);
@@ -72,15 +84,17 @@ pub enum PartitionError {
 pub struct Partition {
     shards: usize,
     train: usize,
-    /// Index in the training file of the first sample held out.
-    held_out_from: usize,
+    /// Training samples held out, the last ones; none where the validation split is the dataset's own.
+    held_out: usize,
+    /// Index, in its set, of the first validation sample.
+    validation_from: usize,
     validation: usize,
     test: usize,
 }
 
 impl Partition {
     /// Cuts `dataset`: the last `validation` training images are held out, then the first `train_limit` of
-    /// the rest are dealt.
+    /// the rest are dealt. With none held out, a validation split of the dataset's own is used.
     ///
     /// # Errors
     /// [`PartitionError`] if a shard would have no training image.
@@ -90,20 +104,15 @@ impl Partition {
         validation: usize,
         train_limit: Option<usize>,
     ) -> Result<Self, PartitionError> {
-        Self::of_counts(
-            (dataset.train.labels.len(), dataset.test.labels.len()),
-            shards,
-            validation,
-            train_limit,
-        )
+        Self::of_counts(dataset.counts(), shards, validation, train_limit)
     }
 
-    /// [`Partition::new`] for `(training, test)` image counts.
+    /// [`Partition::new`] for these numbers of images.
     ///
     /// # Errors
     /// As [`Partition::new`].
     pub fn of_counts(
-        (images, test): (usize, usize),
+        counts: SplitCounts,
         shards: usize,
         validation: usize,
         train_limit: Option<usize>,
@@ -111,23 +120,28 @@ impl Partition {
         if shards == 0 {
             return Err(PartitionError::Zero("shards"));
         }
-        let held_out_from = images
-            .checked_sub(validation)
-            .filter(|&rest| rest > 0)
+        let kept = counts.train.checked_sub(validation);
+        let kept = kept
+            .filter(|&kept| kept > 0)
             .ok_or(PartitionError::NothingLeft {
                 validation,
-                train: images,
+                train: counts.train,
             })?;
-        let train = train_limit.map_or(held_out_from, |limit| limit.min(held_out_from));
+        let train = train_limit.map_or(kept, |limit| limit.min(kept));
         if shards > train {
             return Err(PartitionError::TooManyShards { shards, train });
         }
+        let (validation_from, samples) = match validation {
+            0 => (0, counts.validation),
+            held_out => (kept, held_out),
+        };
         Ok(Self {
             shards,
             train,
-            held_out_from,
-            validation,
-            test,
+            held_out: validation,
+            validation_from,
+            validation: samples,
+            test: counts.test,
         })
     }
 
@@ -157,12 +171,12 @@ impl Partition {
         self.len(split).saturating_sub(shard).div_ceil(self.shards)
     }
 
-    /// Index, in its file, of the sample at `position < shard_len(split, shard)` of `shard`.
+    /// Index, in its set, of the sample at `position < shard_len(split, shard)` of `shard`.
     #[must_use]
     pub fn sample_index(&self, split: Split, shard: usize, position: usize) -> usize {
         let offset = match split {
             Split::Train | Split::Test => 0,
-            Split::Validation => self.held_out_from,
+            Split::Validation => self.validation_from,
         };
         offset + position * self.shards + shard
     }
@@ -192,12 +206,12 @@ impl Partition {
 /// ```
 /// # use lagrange_data::{Dataset, Images, LabelledSet};
 /// # let set = |n: u8| LabelledSet {
-/// #     images: Images { height: 1, width: 1, pixels: (0..n).map(|i| 20 * i).collect() },
-/// #     labels: (0..n).collect(),
+/// #     images: Images { height: 1, width: 1, channels: 1, pixels: (0..n).map(|i| 20 * i).collect() },
+/// #     labels: (0..n).map(u16::from).collect(),
 /// # };
 /// use lagrange_data::{Partition, ShardData, Split};
 ///
-/// let dataset = Dataset { train: set(10), test: set(4) };
+/// let dataset = Dataset::new(set(10), set(4));
 /// let partition = Partition::new(&dataset, 3, 2, None)?;
 /// let shard = ShardData::gather(&dataset, &partition, Split::Train, 1);
 /// assert_eq!((shard.len(), shard.label(2), shard.image(2)), (3, 7, [140].as_slice()));
@@ -207,7 +221,7 @@ impl Partition {
 pub struct ShardData {
     image_len: usize,
     pixels: Vec<u8>,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
 }
 
 impl ShardData {
@@ -217,11 +231,8 @@ impl ShardData {
     /// If `partition` was made for a larger set.
     #[must_use]
     pub fn gather(dataset: &Dataset, partition: &Partition, split: Split, shard: usize) -> Self {
-        let LabelledSet { images, labels } = match split {
-            Split::Train | Split::Validation => &dataset.train,
-            Split::Test => &dataset.test,
-        };
-        let image_len = images.height * images.width;
+        let (LabelledSet { images, labels }, _) = dataset.part(split, partition.held_out);
+        let image_len = images.shape().len();
         let count = partition.shard_len(split, shard);
         let mut data = Self {
             image_len,
@@ -230,8 +241,7 @@ impl ShardData {
         };
         for position in 0..count {
             let index = partition.sample_index(split, shard, position);
-            data.pixels
-                .extend_from_slice(&images.pixels[index * image_len..][..image_len]);
+            data.pixels.extend_from_slice(images.image(index));
             data.labels.push(labels[index]);
         }
         data
@@ -249,7 +259,7 @@ impl ShardData {
         self.labels.is_empty()
     }
 
-    /// Pixels of the sample at `position`, `[height, width]`.
+    /// Pixels of the sample at `position`, `[height, width, channels]`.
     ///
     /// # Panics
     /// If there is no such position.
@@ -263,7 +273,7 @@ impl ShardData {
     /// # Panics
     /// If there is no such position.
     #[must_use]
-    pub fn label(&self, position: usize) -> u8 {
+    pub fn label(&self, position: usize) -> u16 {
         self.labels[position]
     }
 }
@@ -274,12 +284,21 @@ mod tests {
     use crate::Images;
     use proptest::prelude::*;
 
+    fn counts(train: usize, validation: usize, test: usize) -> SplitCounts {
+        SplitCounts {
+            train,
+            validation,
+            test,
+        }
+    }
+
     proptest! {
         #[test]
         fn every_sample_is_dealt_once(
-            train in 1usize..300, test in 0usize..100, shards in 1usize..20, validation in 0usize..100, limit in prop::option::of(1usize..300),
+            train in 1usize..300, own in 0usize..50, test in 0usize..100, shards in 1usize..20, validation in 0usize..100,
+            limit in prop::option::of(1usize..300),
         ) {
-            let Ok(partition) = Partition::of_counts((train, test), shards, validation, limit) else {
+            let Ok(partition) = Partition::of_counts(counts(train, own, test), shards, validation, limit) else {
                 let left = train.saturating_sub(validation).min(limit.unwrap_or(train));
                 prop_assert!(left < shards);
                 return Ok(());
@@ -293,7 +312,11 @@ mod tests {
             };
             let left = (train - validation).min(limit.unwrap_or(train));
             prop_assert_eq!(used(Split::Train), (0..left).collect::<Vec<_>>());
-            prop_assert_eq!(used(Split::Validation), (train - validation..train).collect::<Vec<_>>());
+            let held_out = match validation {
+                0 => 0..own,
+                validation => train - validation..train,
+            };
+            prop_assert_eq!(used(Split::Validation), held_out.collect::<Vec<_>>());
             prop_assert_eq!(used(Split::Test), (0..test).collect::<Vec<_>>());
             let lengths: Vec<_> = (0..shards).map(|shard| partition.shard_len(Split::Train, shard)).collect();
             prop_assert!(lengths[0] - lengths[shards - 1] <= 1);
@@ -307,14 +330,12 @@ mod tests {
             images: Images {
                 height: 1,
                 width: 1,
+                channels: 1,
                 pixels: (0..n).map(|i| i * 2).collect(),
             },
-            labels: (0..n).collect(),
+            labels: (0..n).map(u16::from).collect(),
         };
-        let dataset = Dataset {
-            train: set(10),
-            test: set(3),
-        };
+        let dataset = Dataset::new(set(10), set(3));
         let partition = Partition::new(&dataset, 3, 2, None).expect("fits");
         let shard = ShardData::gather(&dataset, &partition, Split::Train, 1);
         assert_eq!(
@@ -324,12 +345,20 @@ mod tests {
         let held_out = ShardData::gather(&dataset, &partition, Split::Validation, 0);
         assert_eq!((held_out.len(), held_out.label(0)), (1, 8));
         assert!(ShardData::gather(&dataset, &partition, Split::Validation, 2).is_empty());
+        let own = Dataset {
+            validation: Some(set(4)),
+            ..dataset
+        };
+        let partition = Partition::new(&own, 3, 0, None).expect("fits");
+        let shard = ShardData::gather(&own, &partition, Split::Validation, 0);
+        assert_eq!((shard.len(), shard.label(1)), (2, 3));
     }
 
     #[test]
     fn cuts_that_leave_nothing_are_named() {
-        let cut =
-            |shards, validation, limit| Partition::of_counts((100, 10), shards, validation, limit);
+        let cut = |shards, validation, limit| {
+            Partition::of_counts(counts(100, 0, 10), shards, validation, limit)
+        };
         assert_eq!(cut(0, 0, None), Err(PartitionError::Zero("shards")));
         assert!(matches!(
             cut(1, 100, None),
@@ -355,7 +384,7 @@ mod tests {
 
     #[test]
     fn shards_beyond_the_last_are_empty() {
-        let partition = Partition::of_counts((100, 0), 8, 3, None).expect("fits");
+        let partition = Partition::of_counts(counts(100, 0, 0), 8, 3, None).expect("fits");
         for split in [Split::Train, Split::Validation, Split::Test] {
             for shard in [8, 9, usize::MAX] {
                 assert_eq!(partition.shard_len(split, shard), 0);

@@ -1,33 +1,39 @@
 //! Summary of a dataset: what a coordinator needs of it, without the pixels.
 
-use crate::{DataError, Dataset, NoContrast, Normalisation};
+use crate::{DataError, Dataset, Normalisation, SplitCounts};
+use lagrange_core::network::Shape;
 use std::path::Path;
 
-/// Summary of a dataset: labels, image size, normalisation, and the hash of its content by which processes
-/// compare their data.
+/// Summary of a dataset: labels, classes, image shape, normalisation, and the hash of its content by which
+/// processes compare their data.
 ///
 /// ```
 /// # use lagrange_data::{Dataset, Images, LabelledSet};
 /// # let set = |n: u8| LabelledSet {
-/// #     images: Images { height: 1, width: 1, pixels: (0..n).map(|i| 20 * i).collect() },
-/// #     labels: (0..n).collect(),
+/// #     images: Images { height: 1, width: 1, channels: 1, pixels: (0..n).map(|i| 20 * i).collect() },
+/// #     labels: (0..n).map(u16::from).collect(),
 /// # };
 /// use lagrange_data::DatasetSummary;
 ///
-/// let dataset = Dataset { train: set(10), test: set(4) };
+/// let dataset = Dataset::new(set(10), set(4));
 /// let summary = DatasetSummary::of(&dataset)?;
-/// assert_eq!((summary.side, summary.train.len(), summary.test), (1, 10, vec![0, 1, 2, 3]));
+/// assert_eq!((summary.shape.len(), summary.classes.len()), (1, 10));
+/// assert_eq!((summary.train.len(), &summary.test), (10, &vec![0, 1, 2, 3]));
 /// assert_eq!(summary.sha256, dataset.sha256());
-/// # Ok::<(), lagrange_data::NoContrast>(())
+/// # Ok::<(), lagrange_data::DataError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetSummary {
-    /// Side of the square images, in pixels.
-    pub side: usize,
+    /// Shape of an image.
+    pub shape: Shape,
+    /// Names of the classes; labels are indices into them.
+    pub classes: Vec<String>,
     /// Labels of the training set.
-    pub train: Vec<u8>,
+    pub train: Vec<u16>,
+    /// Labels of the validation split of its own; empty without one.
+    pub validation: Vec<u16>,
     /// Labels of the test set.
-    pub test: Vec<u8>,
+    pub test: Vec<u16>,
     /// Normalisation of the whole training set, whatever part of it is trained on.
     pub normalisation: Normalisation,
     /// Hash of the content: [`Dataset::sha256`].
@@ -41,7 +47,7 @@ impl DatasetSummary {
     /// [`DataError`], naming the file and what is wrong with it.
     pub fn load(directory: Option<&Path>) -> Result<Self, DataError> {
         match directory {
-            Some(directory) => Ok(Self::of(&Dataset::from_dir(directory)?)?),
+            Some(directory) => Self::of(&Dataset::from_dir(directory)?),
             None => Self::embedded(),
         }
     }
@@ -49,23 +55,39 @@ impl DatasetSummary {
     /// Summary of `dataset`.
     ///
     /// # Errors
-    /// [`NoContrast`] if all training pixels are the same.
-    pub fn of(dataset: &Dataset) -> Result<Self, NoContrast> {
+    /// [`DataError`] if the parts of the set do not fit together, or all training pixels are the same.
+    pub fn of(dataset: &Dataset) -> Result<Self, DataError> {
+        dataset.check()?;
+        let validation = dataset.validation.as_ref();
         Ok(Self {
-            side: dataset.side(),
+            shape: dataset.shape(),
+            classes: dataset.classes.clone(),
             train: dataset.train.labels.clone(),
+            validation: validation.map_or_else(Vec::new, |set| set.labels.clone()),
             test: dataset.test.labels.clone(),
             normalisation: Normalisation::of(&dataset.train.images)?,
             sha256: dataset.sha256(),
         })
     }
 
+    /// Number of images of each split.
+    #[must_use]
+    pub fn counts(&self) -> SplitCounts {
+        SplitCounts {
+            train: self.train.len(),
+            validation: self.validation.len(),
+            test: self.test.len(),
+        }
+    }
+
     #[cfg(feature = "embedded-mnist")]
     fn embedded() -> Result<Self, DataError> {
         let [train, test] = crate::embedded::labels()?;
         Ok(Self {
-            side: crate::embedded::SIDE,
+            shape: crate::embedded::SHAPE,
+            classes: crate::classes::digits(),
             train,
+            validation: Vec::new(),
             test,
             normalisation: crate::embedded::NORMALISATION,
             sha256: crate::embedded::SHA256,

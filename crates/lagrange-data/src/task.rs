@@ -1,136 +1,136 @@
-//! Classification tasks: odd or even, or which digit.
+//! Classification tasks by name. What a task asks of a dataset is a [`Question`](crate::Question).
 
+use crate::classes::listed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A classification task over digit labels.
+/// A classification task.
 ///
 /// ```
 /// use lagrange_data::Task;
 ///
 /// assert_eq!("odd-even".parse(), Ok(Task::OddEven));
-/// assert_eq!((Task::OddEven.target(7, 0), Task::OddEven.predict(&[0.3])), (1.0, Some(1)));
-/// let mut outputs = [-1.0; 10];
-/// outputs[7] = 0.2;
-/// assert!(Task::Digits.is_correct(&outputs, 7));
+/// let error = "regression".parse::<Task>().expect_err("no classes");
+/// assert!(error.to_string().contains("not supported"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Task {
-    /// One output: +1 for odd labels, -1 for even ones.
+    /// One output: +1 for classes whose names are odd numbers, -1 for even ones.
     #[default]
     OddEven,
-    /// Ten outputs, one-vs-all: the label's is +1, the others are -1; the largest output wins.
+    /// One output per class, one-vs-all: the label's is +1, the others are -1; the largest output wins.
+    Classes,
+    /// [`Task::Classes`] of MNIST's ten digits.
     Digits,
+    /// One output: +1 for the classes that the configuration names, -1 for all others.
+    Positive,
 }
 
-/// Error of a task's name or labels.
+/// Error of a task, or of a task for the classes of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
     /// No task of that name.
-    #[error("unknown task `{0}`: use odd-even or digits")]
+    #[error("unknown task `{0}`: use odd-even, classes, digits or positive")]
     Unknown(String),
-    /// A label that the task has no output for.
+    /// Targets that are no classes.
     #[error(
-        "label {label} of the {part} set: the task digits needs labels 0 to 9; use --task odd-even or other data"
+        "the task regression is not supported: targets must be classes; divide the values into ranges and use \
+         the task classes"
     )]
-    Label {
-        /// `training` or `test`.
-        part: &'static str,
-        /// The label.
-        label: u8,
+    Regression,
+    /// The task digits on data with other classes.
+    #[error(
+        "the task digits needs labels 0 to 9, but the classes of the data are {}; use --task classes or other data",
+        listed(classes)
+    )]
+    NotDigits {
+        /// Classes of the data.
+        classes: Vec<String>,
+    },
+    /// The task odd-even on data with a class that is no number.
+    #[error(
+        "the task odd-even needs classes that are whole numbers, but one is `{name}`; use --task classes, or \
+         --positive with the names of the classes to tell from the others"
+    )]
+    NotANumber {
+        /// Name of the class.
+        name: String,
+    },
+    /// Data with less than two classes.
+    #[error("the data has {0} classes: a task needs two at least")]
+    TooFewClasses(usize),
+    /// The task positive without names.
+    #[error(
+        "task = \"positive\" needs the names of the positive classes: positive = [\"NAME\", ..] or --positive NAME,.."
+    )]
+    NoPositive,
+    /// All classes are positive.
+    #[error("positive names all classes of the data: leave out at least one")]
+    AllPositive,
+    /// Names of positive classes beside another task.
+    #[error(
+        "positive names classes, but the task is {0}: leave out one of them, or set task = \"positive\""
+    )]
+    PositiveOfAnother(Task),
+    /// A name that is none of the data's classes.
+    #[error(
+        "{key}: the data has no class `{name}`{}; its classes are {}",
+        meant(hint.as_deref()),
+        listed(classes)
+    )]
+    UnknownClass {
+        /// Key that names it.
+        key: &'static str,
+        /// The name.
+        name: String,
+        /// The class that may have been meant.
+        hint: Option<String>,
+        /// Classes of the data.
+        classes: Vec<String>,
+    },
+    /// Data with a class that a model was not trained on.
+    #[error(
+        "the data has the class `{name}`, which the model does not know; its classes are {}",
+        listed(classes)
+    )]
+    OtherClasses {
+        /// Name of the class.
+        name: String,
+        /// Classes of the data that the model was trained on.
+        classes: Vec<String>,
     },
 }
 
+fn meant(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
 impl Task {
-    /// Number of outputs O.
+    const ALL: [Self; 4] = [Self::OddEven, Self::Classes, Self::Digits, Self::Positive];
+
+    /// Name of the task.
     #[must_use]
-    pub fn outputs(self) -> usize {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::OddEven => 1,
-            Self::Digits => 10,
+            Self::OddEven => "odd-even",
+            Self::Classes => "classes",
+            Self::Digits => "digits",
+            Self::Positive => "positive",
         }
     }
 
-    /// Target y of one output for a label: +1 or -1.
+    /// Whether the task has one output, whose sign tells two classes apart.
     #[must_use]
-    pub fn target(self, label: u8, output: usize) -> f32 {
-        let hit = match self {
-            Self::OddEven => label % 2 == 1,
-            Self::Digits => usize::from(label) == output,
-        };
-        if hit { 1.0 } else { -1.0 }
-    }
-
-    /// Names of the classes, in the order of [`Task::class_of`].
-    #[must_use]
-    pub fn classes(self) -> &'static [&'static str] {
-        match self {
-            Self::OddEven => &["even", "odd"],
-            Self::Digits => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-        }
-    }
-
-    /// Class of a label.
-    #[must_use]
-    pub fn class_of(self, label: u8) -> usize {
-        match self {
-            Self::OddEven => usize::from(label % 2),
-            Self::Digits => usize::from(label),
-        }
-    }
-
-    /// Class predicted by one sample's outputs, `[O]`; `None` if an output is NaN or one is missing.
-    ///
-    /// Odd if the output is above 0; the digit of the largest output, the first of equal ones.
-    #[must_use]
-    pub fn predict(self, outputs: &[f32]) -> Option<usize> {
-        if outputs.len() != self.outputs() || outputs.iter().any(|output| output.is_nan()) {
-            return None;
-        }
-        match self {
-            Self::OddEven => Some(usize::from(outputs[0] > 0.0)),
-            Self::Digits => {
-                let better = |best, next| {
-                    if outputs[next] > outputs[best] {
-                        next
-                    } else {
-                        best
-                    }
-                };
-                (0..outputs.len()).reduce(better)
-            }
-        }
-    }
-
-    /// Whether one sample's outputs predict its label's class.
-    #[must_use]
-    pub fn is_correct(self, outputs: &[f32], label: u8) -> bool {
-        self.predict(outputs) == Some(self.class_of(label))
-    }
-
-    /// Checks that the task has an output for every label.
-    ///
-    /// # Errors
-    /// [`TaskError::Label`], naming the first label without one.
-    pub fn check_labels(self, part: &'static str, labels: &[u8]) -> Result<(), TaskError> {
-        match labels
-            .iter()
-            .find(|&&label| self == Self::Digits && label > 9)
-        {
-            Some(&label) => Err(TaskError::Label { part, label }),
-            None => Ok(()),
-        }
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::OddEven | Self::Positive)
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OddEven => "odd-even",
-            Self::Digits => "digits",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -138,10 +138,25 @@ impl FromStr for Task {
     type Err = TaskError;
 
     fn from_str(name: &str) -> Result<Self, TaskError> {
-        [Self::OddEven, Self::Digits]
-            .into_iter()
-            .find(|task| task.to_string() == name)
-            .ok_or_else(|| TaskError::Unknown(name.to_owned()))
+        let task = Self::ALL.into_iter().find(|task| task.name() == name);
+        task.ok_or_else(|| match name {
+            "regression" => TaskError::Regression,
+            _ => TaskError::Unknown(name.to_owned()),
+        })
+    }
+}
+
+impl TryFrom<String> for Task {
+    type Error = TaskError;
+
+    fn try_from(name: String) -> Result<Self, TaskError> {
+        name.parse()
+    }
+}
+
+impl From<Task> for String {
+    fn from(task: Task) -> Self {
+        task.name().to_owned()
     }
 }
 
@@ -150,65 +165,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_and_predictions_agree() {
-        for task in [Task::OddEven, Task::Digits] {
-            assert_eq!(task.to_string().parse(), Ok(task));
-            for label in 0..10 {
-                let outputs: Vec<f32> =
-                    (0..task.outputs()).map(|o| task.target(label, o)).collect();
-                assert!(task.is_correct(&outputs, label));
-                assert!(!task.is_correct(&outputs, label + 1));
-            }
-        }
-        assert!("odd".parse::<Task>().is_err());
-    }
-
-    #[test]
-    fn not_a_number_is_never_correct() {
-        assert!(!Task::OddEven.is_correct(&[f32::NAN], 2));
-        assert!(!Task::Digits.is_correct(&[f32::NAN; 10], 0));
-        let mut outputs = [-1.0; 10];
-        (outputs[3], outputs[8]) = (1.0, f32::NAN);
-        assert!(!Task::Digits.is_correct(&outputs, 3));
-    }
-
-    #[test]
-    fn labels_beyond_nine_suit_only_odd_even() {
-        assert_eq!(Task::OddEven.check_labels("test", &[3, 40]), Ok(()));
-        let error = Task::Digits.check_labels("test", &[3, 40]);
-        assert_eq!(
-            error,
-            Err(TaskError::Label {
-                part: "test",
-                label: 40
-            })
-        );
-    }
-
-    #[test]
-    fn the_first_of_equal_digits_wins_and_zero_is_even() {
-        assert_eq!(Task::Digits.predict(&[0.5; 10]), Some(0));
-        let mut outputs = [-1.0; 10];
-        (outputs[4], outputs[7]) = (2.0, 2.0);
-        assert_eq!(Task::Digits.predict(&outputs), Some(4));
-        assert_eq!(Task::OddEven.predict(&[0.0]), Some(0));
-    }
-
-    #[test]
-    fn outputs_of_another_task_predict_nothing() {
-        assert_eq!(Task::OddEven.predict(&[]), None);
-        assert_eq!(Task::OddEven.predict(&[1.0; 10]), None);
-        assert_eq!(Task::Digits.predict(&[1.0]), None);
-    }
-
-    #[test]
     fn configuration_uses_the_displayed_name() {
         use serde::de::IntoDeserializer as _;
         use serde::de::value::{Error, StrDeserializer};
-        for task in [Task::OddEven, Task::Digits] {
+        for task in Task::ALL {
             let name = task.to_string();
+            assert_eq!(name.parse(), Ok(task));
             let read: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
             assert_eq!(Task::deserialize(read), Ok(task));
         }
+        assert!(matches!("odd".parse::<Task>(), Err(TaskError::Unknown(_))));
     }
 }

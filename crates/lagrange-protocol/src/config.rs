@@ -5,7 +5,7 @@ use lagrange_core::network::NetworkSpec;
 use lagrange_core::schedule::{ClassicParams, ParamError, ScheduleParams, ranged};
 use lagrange_core::start::StartParams;
 use lagrange_data::{Augment, PartitionError, Task};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Configuration of a run: everything but the data that decides its result, to the bit.
@@ -20,9 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Config {
     /// Classification task.
     pub task: Task,
+    /// Names of the positive classes of the task `positive`: an array, or one text with commas.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub positive: Vec<String>,
     /// Seed of all random draws.
     pub seed: u64,
-    /// Number of the last training images held out, to choose settings on.
+    /// Number of the last training images held out, to choose settings on; 0 leaves that to a validation split
+    /// of the dataset's own, if there is one.
     pub validation: usize,
     /// Number of the first training images to use; all if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +87,23 @@ pub enum ConfigError {
     /// An error of the division of the data.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+}
+
+/// Names as an array, or as one text with commas.
+fn names<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "an array of names, or one text with commas between them"
+    )]
+    enum Names {
+        Text(String),
+        Array(Vec<String>),
+    }
+    Ok(match Names::deserialize(source)? {
+        Names::Text(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+        Names::Array(names) => names,
+    })
 }
 
 /// Largest share of one shard, where memory is proportional to it.
@@ -201,6 +222,20 @@ mod tests {
         let found = one.difference(&other).expect("they differ");
         assert_eq!([found.0, found.1, found.2], strings);
         assert_eq!(one.values()["schedule.batch"], "256");
+    }
+
+    #[test]
+    fn names_are_an_array_or_one_text() {
+        for text in [
+            "positive = [\"cat\", \"big dog\"]",
+            "positive = \"cat, big dog\"",
+        ] {
+            let config: Config = toml::from_str(text).expect(text);
+            assert_eq!(config.positive, ["cat", "big dog"]);
+            assert_eq!(config.values()["positive"], "[\"cat\", \"big dog\"]");
+        }
+        assert!(toml::from_str::<Config>("positive = 3").is_err());
+        assert!(!Config::default().values().contains_key("positive"));
     }
 
     #[test]

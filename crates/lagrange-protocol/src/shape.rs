@@ -11,11 +11,8 @@ const EVALUATION_SCALARS: usize = 3;
 /// Sizes of `job` in the run of `spec` with its `network` and `schedule`.
 ///
 /// ```
-/// # use lagrange_data::Normalisation;
 /// # use lagrange_protocol::{Config, DatasetFacts, RunSpec};
-/// # let normalisation = Normalisation::MNIST;
-/// # let dataset = DatasetFacts { side: 28, train: 60_000, test: 10_000, normalisation };
-/// # let spec = RunSpec::new(Config::default(), dataset)?;
+/// # let spec = RunSpec::new(Config::default(), DatasetFacts::mnist())?;
 /// use lagrange_protocol::{Job, sizes_of};
 ///
 /// let network = spec.network();

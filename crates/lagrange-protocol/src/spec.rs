@@ -4,21 +4,19 @@
 use crate::{Config, ConfigError};
 use lagrange_core::network::{Network, NetworkError, Shape};
 use lagrange_core::schedule::{Cut, Schedule, schedule};
-use lagrange_data::{DatasetSummary, Normalisation, Partition};
+use lagrange_data::{DatasetSummary, Normalisation, Partition, Question, SplitCounts, TaskError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Specification of a run, checked on construction: configuration and facts of the dataset.
 ///
 /// ```
-/// use lagrange_data::Normalisation;
 /// use lagrange_protocol::{Config, DatasetFacts, RunSpec};
 ///
-/// let normalisation = Normalisation::MNIST;
-/// let dataset = DatasetFacts { side: 28, train: 60_000, test: 10_000, normalisation };
-/// let spec = RunSpec::new(Config::default(), dataset)?;
+/// let spec = RunSpec::new(Config::default(), DatasetFacts::mnist())?;
 /// // Batches of 256 from 16 shards of 3750 images.
 /// assert_eq!((spec.cut().samples, spec.steps_per_epoch()), (16, 234));
+/// assert_eq!(spec.question().names(), ["even", "odd"]);
 /// assert_eq!(RunSpec::from_text(&spec.to_text())?, spec);
 /// # Ok::<(), lagrange_protocol::SpecError>(())
 /// ```
@@ -34,13 +32,21 @@ struct Text {
 }
 
 /// Facts of a dataset that a run depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DatasetFacts {
-    /// Side of the square, one-channel images.
-    pub side: usize,
+    /// Height of the images in pixels.
+    pub height: usize,
+    /// Width of the images in pixels.
+    pub width: usize,
+    /// Channels of the images: 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// Names of the classes; labels are indices into them.
+    pub classes: Vec<String>,
     /// Training images.
     pub train: usize,
+    /// Images of a validation split of its own; 0 without one.
+    pub validation: usize,
     /// Test images.
     pub test: usize,
     /// Normalisation of pixels to inputs.
@@ -53,9 +59,27 @@ pub enum SpecError {
     /// A text that this release cannot read.
     #[error("{0}")]
     Text(String),
-    /// An image side outside 1 to 4096.
-    #[error("dataset.side is {0}: it must be between 1 and 4096")]
-    Side(usize),
+    /// A height or a width outside 1 to 4096.
+    #[error("dataset.{key} is {value}: it must be between 1 and 4096")]
+    Size {
+        /// `height` or `width`.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+    },
+    /// Images that are neither grey nor in colour, or a normalisation of other channels.
+    #[error(
+        "dataset.channels is {channels}, with figures of {figures} in dataset.normalisation: both must be 1, or 3"
+    )]
+    Channels {
+        /// Channels of the images.
+        channels: usize,
+        /// Channels of the normalisation.
+        figures: usize,
+    },
+    /// A task that does not suit the classes of the dataset.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// A configuration that fails its check.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -65,11 +89,67 @@ impl DatasetFacts {
     /// Facts of the dataset of `summary`.
     #[must_use]
     pub fn of(summary: &DatasetSummary) -> Self {
+        let SplitCounts {
+            train,
+            validation,
+            test,
+        } = summary.counts();
         Self {
-            side: summary.side,
-            train: summary.train.len(),
-            test: summary.test.len(),
-            normalisation: summary.normalisation,
+            height: summary.shape.height,
+            width: summary.shape.width,
+            channels: summary.shape.channels,
+            classes: summary.classes.clone(),
+            train,
+            validation,
+            test,
+            normalisation: summary.normalisation.clone(),
+        }
+    }
+
+    /// Facts of MNIST.
+    #[must_use]
+    pub fn mnist() -> Self {
+        Self {
+            height: 28,
+            width: 28,
+            channels: 1,
+            classes: (0..10).map(|digit: u8| digit.to_string()).collect(),
+            train: 60_000,
+            validation: 0,
+            test: 10_000,
+            normalisation: Normalisation::MNIST,
+        }
+    }
+
+    /// Shape of an image.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
+    /// Number of images of each split.
+    #[must_use]
+    pub fn counts(&self) -> SplitCounts {
+        SplitCounts {
+            train: self.train,
+            validation: self.validation,
+            test: self.test,
+        }
+    }
+
+    fn check(&self) -> Result<(), SpecError> {
+        let sizes = [("height", self.height), ("width", self.width)];
+        if let Some((key, value)) = sizes.into_iter().find(|(_, n)| !(1..=4096).contains(n)) {
+            return Err(SpecError::Size { key, value });
+        }
+        let (channels, figures) = (self.channels, self.normalisation.channels());
+        match [1, 3].contains(&channels) && channels == figures {
+            true => Ok(()),
+            false => Err(SpecError::Channels { channels, figures }),
         }
     }
 }
@@ -107,12 +187,10 @@ impl RunSpec {
     }
 
     fn checked(self) -> Result<Self, SpecError> {
-        let side = self.dataset().side;
-        if !(1..=4096).contains(&side) {
-            return Err(SpecError::Side(side));
-        }
+        self.dataset().check()?;
         self.config().check()?;
-        self.resolve().map_err(ConfigError::from)?;
+        let question = self.ask()?;
+        self.resolve(&question).map_err(ConfigError::from)?;
         let partition = self.cut_data().map_err(ConfigError::from)?;
         partition
             .steps_per_epoch(self.cut().samples)
@@ -138,20 +216,34 @@ impl RunSpec {
         self.config().data.shards
     }
 
-    /// The network of this run.
+    /// The task of this run for the classes of its dataset.
     #[must_use]
-    pub fn network(&self) -> Network {
-        self.resolve()
+    pub fn question(&self) -> Question {
+        self.ask()
             .unwrap_or_else(|error| unreachable!("checked: {error}"))
     }
 
-    fn resolve(&self) -> Result<Network, NetworkError> {
-        let input = Shape {
-            height: self.dataset().side,
-            width: self.dataset().side,
-            channels: 1,
-        };
-        Network::resolve(&self.config().network, input, self.config().task.outputs())
+    fn ask(&self) -> Result<Question, TaskError> {
+        let config = self.config();
+        Question::new(config.task, &self.dataset().classes, &config.positive)
+    }
+
+    /// The network of this run.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.resolve(&self.question())
+            .unwrap_or_else(|error| unreachable!("checked: {error}"))
+    }
+
+    fn resolve(&self, question: &Question) -> Result<Network, NetworkError> {
+        let input = self.dataset().shape();
+        Network::resolve(&self.config().network, input, question.outputs())
+    }
+
+    /// Whether there are images to choose settings on: held out, or of a split of its own.
+    #[must_use]
+    pub fn has_validation(&self) -> bool {
+        self.config().validation > 0 || self.dataset().validation > 0
     }
 
     /// Partition of the samples into splits and shards.
@@ -162,9 +254,8 @@ impl RunSpec {
     }
 
     fn cut_data(&self) -> Result<Partition, lagrange_data::PartitionError> {
-        let counts = (self.dataset().train, self.dataset().test);
         Partition::of_counts(
-            counts,
+            self.dataset().counts(),
             self.shards(),
             self.config().validation,
             self.config().train_limit,
@@ -235,10 +326,8 @@ mod tests {
         config.classic.growth = 1.1;
         config.augment.scale = 0.1;
         let dataset = DatasetFacts {
-            side: 28,
-            train: 60_000,
-            test: 10_000,
             normalisation: Normalisation::new(0.286, 0.353).expect("sound"),
+            ..DatasetFacts::mnist()
         };
         RunSpec::new(config, dataset).expect("a run")
     }
@@ -263,8 +352,13 @@ mod tests {
                 .to_string()
         };
         for (from, to, name) in [
-            ("side = 28", "side = 0", "dataset.side"),
-            ("side = 28", "side = 5000", "dataset.side"),
+            ("height = 28", "height = 0", "dataset.height"),
+            ("width = 28", "width = 5000", "dataset.width"),
+            ("channels = 1", "channels = 2", "dataset.channels"),
+            ("channels = 1", "channels = 3", "dataset.channels"),
+            ("\"7\"", "\"seven\"", "`seven`"),
+            ("\"odd-even\"", "\"positive\"", "--positive"),
+            ("\"odd-even\"", "\"regression\"", "not supported"),
             ("mean = 0.286", "mean = 2.0", "mean"),
             (
                 "standard-deviation = 0.353",
@@ -292,6 +386,33 @@ mod tests {
             let message = refused(from, to);
             assert!(message.contains(name), "`{name}` in: {message}");
         }
+    }
+
+    #[test]
+    fn the_network_takes_the_shape_and_classes_of_the_data() {
+        let mut config = Config {
+            task: lagrange_data::Task::Classes,
+            ..Config::default()
+        };
+        let dataset = DatasetFacts {
+            height: 32,
+            width: 32,
+            channels: 3,
+            classes: ["cat", "dog", "bird"].map(str::to_owned).into(),
+            validation: 100,
+            normalisation: Normalisation::per_channel(&[0.4; 3], &[0.2; 3]).expect("sound"),
+            ..DatasetFacts::mnist()
+        };
+        let spec = RunSpec::new(config.clone(), dataset.clone()).expect("a run");
+        let network = spec.network();
+        assert_eq!((network.input(), network.outputs()), (dataset.shape(), 3));
+        assert!(spec.has_validation());
+        assert_eq!(RunSpec::from_text(&spec.to_text()).as_ref(), Ok(&spec));
+        config.task = lagrange_data::Task::Positive;
+        config.positive = vec!["dog".to_owned()];
+        let spec = RunSpec::new(config, dataset).expect("a run");
+        assert_eq!(spec.network().outputs(), 1);
+        assert_eq!(RunSpec::from_text(&spec.to_text()).as_ref(), Ok(&spec));
     }
 
     proptest! {

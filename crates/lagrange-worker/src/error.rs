@@ -13,7 +13,7 @@ pub enum WorkerError {
     /// The data cannot be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Labels that the task has no output for.
+    /// A task that does not suit the classes of the data.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// No coordinator answers.

@@ -3,9 +3,7 @@
 use crate::dial::Dial;
 use crate::executor::Executor;
 use crate::store::DataSource;
-use lagrange_core::network::NetworkSpec;
-use lagrange_data::Task;
-use lagrange_protocol::{Address, Token};
+use lagrange_protocol::{Address, Config, Token};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
@@ -49,8 +47,8 @@ pub struct WorkerOptions {
     pub security: Security,
     /// Source of the data.
     pub source: DataSource,
-    /// The network and task to insist on, if any.
-    pub insist: Option<(NetworkSpec, Task)>,
+    /// The configuration whose network and task to insist on, if any.
+    pub insist: Option<Config>,
     /// Time limit for reaching the coordinator, at first and after every loss.
     pub connect_timeout: Duration,
 }

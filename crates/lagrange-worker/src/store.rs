@@ -1,6 +1,9 @@
 //! Shards held by a worker. The whole dataset is in memory only while shards are copied out of it.
 
-use lagrange_data::{BatchOrder, DataError, Dataset, Partition, PartitionError, ShardData, Split};
+use lagrange_core::network::Shape;
+use lagrange_data::{
+    BatchOrder, DataError, Dataset, Partition, PartitionError, ShardData, Split, SplitCounts,
+};
 use lagrange_protocol::RunSpec;
 use std::collections::HashMap;
 use std::fmt;
@@ -14,9 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// use lagrange_worker::DataSource;
 /// use std::sync::Arc;
 ///
-/// let images = Images { height: 1, width: 1, pixels: vec![0, 255] };
+/// let images = Images { height: 1, width: 1, channels: 1, pixels: vec![0, 255] };
 /// let set = LabelledSet { images, labels: vec![0, 1] };
-/// let dataset = Arc::new(Dataset { train: set.clone(), test: set });
+/// let dataset = Arc::new(Dataset::new(set.clone(), set));
 /// let (loaded, hash) = DataSource::from(dataset.clone()).load()?;
 /// assert!(Arc::ptr_eq(&loaded, &dataset) && hash == dataset.sha256());
 /// # Ok::<(), lagrange_data::DataError>(())
@@ -63,7 +66,7 @@ pub enum StoreError {
     /// The set cannot be partitioned as the run requires.
     #[error(transparent)]
     Partition(#[from] PartitionError),
-    /// Another number or size of images than the run's.
+    /// Another number or shape of images than the run's.
     #[error("the run is of {run}, but these are {data}")]
     Images {
         /// Images of the run.
@@ -71,20 +74,44 @@ pub enum StoreError {
         /// Images found.
         data: Counts,
     },
+    /// Other classes than the run's, or in another order.
+    #[error("the classes of the run are {}, but those of the data {}", run.join(", "), data.join(", "))]
+    Classes {
+        /// Classes of the run.
+        run: Vec<String>,
+        /// Classes found.
+        data: Vec<String>,
+    },
 }
 
-/// Number and size of images.
+/// Number and shape of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    side: usize,
-    train: usize,
-    test: usize,
+    shape: Shape,
+    counts: SplitCounts,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { side, train, test } = self;
-        write!(f, "{train} + {test} images of {side} x {side} pixels")
+        let SplitCounts {
+            train,
+            validation,
+            test,
+        } = self.counts;
+        let Shape {
+            height,
+            width,
+            channels,
+        } = self.shape;
+        write!(f, "{train} + ")?;
+        if validation > 0 {
+            write!(f, "{validation} + ")?;
+        }
+        write!(f, "{test} images of {height} x {width} pixels")?;
+        match channels {
+            1 => Ok(()),
+            _ => write!(f, " in {channels} channels"),
+        }
     }
 }
 
@@ -121,21 +148,21 @@ impl Shard {
 /// # use lagrange_protocol::{Config, DatasetFacts, RunSpec};
 /// # use std::sync::Arc;
 /// # let set = |n: u8| LabelledSet {
-/// #     images: Images { height: 8, width: 8, pixels: (0..n).flat_map(|i| [i; 64]).collect() },
-/// #     labels: (0..n).collect(),
+/// #     images: Images { height: 8, width: 8, channels: 1, pixels: (0..n).flat_map(|i| [i; 64]).collect() },
+/// #     labels: (0..n).map(u16::from).collect(),
 /// # };
 /// # let mut config = Config::default();
 /// # let stage = StageSpec { kernel: 3, channels: 2, padding: Padding::Valid };
 /// # config.network = NetworkSpec::of_stages(&[stage]);
 /// # (config.data.shards, config.schedule.batch) = (2, 4);
 /// // 8 training and 4 test images, in 2 shards.
-/// let dataset = Arc::new(Dataset { train: set(8), test: set(4) });
+/// let dataset = Arc::new(Dataset::new(set(8), set(4)));
 /// let spec = RunSpec::new(config, DatasetFacts::of(&DatasetSummary::of(&dataset)?))?;
 /// use lagrange_worker::{DataSource, ShardStore, StoreError};
 ///
 /// let (source, hash) = (DataSource::Shared(dataset.clone()), dataset.sha256());
 /// assert!(ShardStore::new(source.clone(), dataset, hash, &spec).is_ok());
-/// let other = Arc::new(Dataset { train: set(9), test: set(4) });
+/// let other = Arc::new(Dataset::new(set(9), set(4)));
 /// let error = ShardStore::new(source, other, hash, &spec).expect_err("other data");
 /// assert!(matches!(error, StoreError::Images { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -165,19 +192,22 @@ impl ShardStore {
         sha256: [u8; 32],
         spec: &RunSpec,
     ) -> Result<Self, StoreError> {
+        dataset.check()?;
         let facts = spec.dataset();
         let run = Counts {
-            side: facts.side,
-            train: facts.train,
-            test: facts.test,
+            shape: facts.shape(),
+            counts: facts.counts(),
         };
         let data = Counts {
-            side: dataset.side(),
-            train: dataset.train.labels.len(),
-            test: dataset.test.labels.len(),
+            shape: dataset.shape(),
+            counts: dataset.counts(),
         };
         if run != data {
             return Err(StoreError::Images { run, data });
+        }
+        if facts.classes != dataset.classes {
+            let (run, data) = (facts.classes.clone(), dataset.classes.clone());
+            return Err(StoreError::Classes { run, data });
         }
         let (partition, per_batch) = (spec.partition(), spec.cut().samples);
         Ok(Self {

@@ -4,9 +4,8 @@ use crate::folder::FolderError;
 use crate::machine::{MachineError, NoThread};
 use crate::model::ModelError;
 use crate::run_folder::Unsaved;
-use crate::{DataError, ServeError, SpecError, TaskError};
+use crate::{DataError, ServeError, SpecError};
 use lagrange_coordinator::CheckpointError;
-use lagrange_data::NoContrast;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,15 +16,9 @@ pub enum RunError {
     /// There is no run of this configuration on this data.
     #[error("{0}")]
     Spec(#[from] SpecError),
-    /// The data's labels are not such as the task is about.
-    #[error("{0}")]
-    Task(#[from] TaskError),
     /// The data cannot be had.
     #[error("{0}")]
     Data(#[from] DataError),
-    /// All images of the training set are of one grey.
-    #[error("{0}")]
-    Contrast(#[from] NoContrast),
     /// The run's folder.
     #[error("{0}")]
     Folder(#[from] FolderError),

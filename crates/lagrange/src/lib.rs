@@ -8,7 +8,7 @@
 //! let data = Arc::new(Dataset::load(None)?);
 //! let config = Sources::default().preset("quick").set("train-limit=2000")?.resolve()?;
 //! let run = Cluster::in_process(2).train_blocking(config, Arc::clone(&data))?;
-//! let classes = run.model.predict(&data.test.images.pixels)?;
+//! let classes = run.model.predict(&data.test.images)?;
 //! println!("{:?}: the first image is {:?}", run.result.test_accuracy, classes[0]);
 //! # assert!(run.result.test_accuracy > Some(0.8) && classes.len() == 10_000);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,7 +50,7 @@ pub use cluster::Cluster;
 pub use config::{Preset, SourceError, Sources, is_meant_for_lagrange, presets};
 pub use error::RunError;
 pub use folder::{FolderError, lock, make_folder, write_file};
-pub use model::{Confusion, Model, ModelError};
+pub use model::{ClassFigures, Confusion, Model, ModelError};
 pub use observer::Observer;
 pub use run::{Run, RunDir, run_spec};
 pub use run_folder::{RunResult, Unsaved, as_text};
@@ -62,7 +62,8 @@ pub use lagrange_coordinator::{
 pub use lagrange_core::network::{Network, NetworkSpec};
 pub use lagrange_core::solver::SolveError;
 pub use lagrange_data::{
-    DataError, Dataset, DatasetSummary, Normalisation, Split, Task, TaskError,
+    DataError, Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Question, Split, Task,
+    TaskError,
 };
 pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};
 pub use lagrange_worker::DataSource;

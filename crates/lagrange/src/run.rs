@@ -5,8 +5,7 @@ use crate::model::Model;
 use crate::observer::{Observers, Seen};
 use crate::run_folder::{Kept, RunFolder, RunResult};
 use crate::{
-    Config, DataError, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop,
-    Task,
+    Config, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop, Task,
 };
 use lagrange_coordinator::{
     CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
@@ -176,7 +175,8 @@ impl Prepared {
         if let Some(folder) = &folder {
             observers.0.insert(0, Box::new(folder.metrics()?));
         }
-        let normalisation = training.spec().dataset().normalisation;
+        let normalisation = training.spec().dataset().normalisation.clone();
+        let question = training.spec().question();
         let (observer, watched) = observers.watch(training.steps())?;
         let options = ServeOptions {
             dataset_sha256,
@@ -205,7 +205,7 @@ impl Prepared {
         };
         let mut result = result(&config, surroundings.rules.workers, &served, seconds);
         let model = Model {
-            task: config.task,
+            question,
             spec: config.network,
             network: served.outcome.network,
             weights: served.outcome.weights,
@@ -238,10 +238,8 @@ fn summary_of(data: &DataSource) -> Result<DatasetSummary, RunError> {
 /// The run of `config` on the data of `summary`.
 ///
 /// # Errors
-/// [`RunError::Task`] or [`RunError::Spec`] if there is none, naming the key.
+/// [`RunError::Spec`] if there is none, naming the key.
 pub fn run_spec(config: Config, summary: &DatasetSummary) -> Result<RunSpec, RunError> {
-    config.task.check_labels("training", &summary.train)?;
-    config.task.check_labels("test", &summary.test)?;
     Ok(RunSpec::new(config, DatasetFacts::of(summary))?)
 }
 
@@ -327,14 +325,24 @@ fn evaluate_here(result: &mut RunResult, model: &Model, validation: usize, data:
     if result.test_accuracy.is_some() {
         return;
     }
-    let dataset = match data.load() {
-        Ok((dataset, _)) => dataset,
-        Err(error) => {
-            result.not_evaluated = Some(DataError::to_string(&error));
-            return;
-        }
+    if let Err(error) = try_evaluate(result, model, validation, data) {
+        result.not_evaluated = Some(error.to_string());
+    }
+}
+
+fn try_evaluate(
+    result: &mut RunResult,
+    model: &Model,
+    validation: usize,
+    data: &DataSource,
+) -> Result<(), RunError> {
+    let (dataset, _) = data.load()?;
+    let accuracy = |split| {
+        model
+            .evaluate(&dataset, split, validation)
+            .map(|c| c.accuracy())
     };
-    let accuracy = |split| model.evaluate(&dataset, split, validation).accuracy();
-    result.validation_accuracy = accuracy(Split::Validation);
-    result.test_accuracy = accuracy(Split::Test);
+    result.validation_accuracy = accuracy(Split::Validation)?;
+    result.test_accuracy = accuracy(Split::Test)?;
+    Ok(())
 }

@@ -176,14 +176,15 @@ mod tests {
         let mut parts = Parts::read(&run.checkpoint(1));
         change(parts.facts.as_object_mut().expect("an object"));
         let snapshot = Snapshot::from_bytes(&parts.sealed())?;
-        Ok(run.resume(&snapshot)?.spec().dataset().normalisation)
+        let training = run.resume(&snapshot)?;
+        Ok(training.spec().dataset().normalisation.clone())
     }
 
     #[test]
     fn a_run_goes_on_with_the_normalisation_it_began_with() {
-        let own = tiny_runs()[0].spec().dataset().normalisation;
-        assert_ne!(own, Normalisation::MNIST);
-        assert_eq!(changed(|_| {}).expect("sound"), own);
+        let own = &tiny_runs()[0].spec().dataset().normalisation;
+        assert_ne!(*own, Normalisation::MNIST);
+        assert_eq!(changed(|_| {}).expect("sound"), *own);
     }
 
     #[test]

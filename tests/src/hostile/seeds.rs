@@ -65,11 +65,11 @@ fn models() -> Vec<Vec<u8>> {
         let spec = run.spec();
         let network = spec.network();
         let model = Model {
-            task: spec.config().task,
+            question: spec.question(),
             spec: spec.config().network.clone(),
             weights: he(&network, 1),
             network,
-            normalisation: spec.dataset().normalisation,
+            normalisation: spec.dataset().normalisation.clone(),
         };
         model.to_bytes().expect("written")
     });

@@ -10,7 +10,7 @@ use crate::problem::Samples;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::loss::cross_entropy;
-use lagrange_core::network::{Network, Stage};
+use lagrange_core::network::{Network, Shape, Stage};
 use lagrange_data::Positions;
 use rayon::prelude::*;
 
@@ -62,16 +62,21 @@ fn part_of(
     Ok((loss.to_scalar()?, loss.backward()?))
 }
 
-/// The images `[n, H, W, 1]` and classes `[n]` at `positions`.
+/// The images `[n, H, W, C]` and classes `[n]` at `positions`.
 fn gather(problem: &Problem, positions: Positions<'_>) -> Result<(Tensor, Tensor)> {
     let Samples { images, labels } = &problem.train;
     let mut pixels: Vec<f32> = Vec::with_capacity(positions.len() * images.ncols());
     let mut classes = Vec::with_capacity(positions.len());
     for &position in positions {
         pixels.extend(images.row(position as usize));
-        classes.push(problem.task.class_of(labels[position as usize]) as u32);
+        classes.push(problem.question.class_of(labels[position as usize]) as u32);
     }
-    let shape = (positions.len(), problem.side, problem.side, 1);
+    let Shape {
+        height,
+        width,
+        channels,
+    } = problem.shape;
+    let shape = (positions.len(), height, width, channels);
     Ok((
         Tensor::from_vec(pixels, shape, &Device::Cpu)?,
         Tensor::new(classes, &Device::Cpu)?,

@@ -22,7 +22,7 @@ use lagrange_core::forward::Forward;
 use lagrange_core::network::{Link, Network};
 use lagrange_core::start;
 use lagrange_core::weights::Weights;
-use lagrange_data::{BatchOrder, Task};
+use lagrange_data::{BatchOrder, Question};
 use std::time::Instant;
 
 /// What back-propagation has reached.
@@ -34,8 +34,8 @@ pub struct BackPropagated {
     pub weights: Weights,
 }
 
-/// Trains `network` from He's random start of `seed`, as the trainer's own, on the logistic loss of odd or
-/// even, or the softmax cross-entropy of digits.
+/// Trains `network` from He's random start of `seed`, as the trainer's own, on the logistic loss of one
+/// output, or the softmax cross-entropy of several.
 ///
 /// Batches are shuffled per epoch from `seed`; what does not fill a batch sits the epoch out. The threads are
 /// rayon's: as many as `RAYON_NUM_THREADS` says, or one per processor. Their number does not change the
@@ -61,7 +61,7 @@ pub fn back_propagation(
     let start = Instant::now();
     let weights = train(problem, network, optimiser, seed)?;
     let seconds = start.elapsed().as_secs_f64();
-    let accuracy = |samples| accuracy(problem.task, network, &weights, samples);
+    let accuracy = |samples| accuracy(&problem.question, network, &weights, samples);
     Ok(BackPropagated {
         score: Score {
             test_accuracy: accuracy(&problem.test),
@@ -152,7 +152,7 @@ impl Update {
 const BLOCK: usize = 50;
 
 /// Share of `samples` predicted correctly; not a number where there are none.
-fn accuracy(task: Task, network: &Network, weights: &Weights, samples: &Samples) -> f64 {
+fn accuracy(question: &Question, network: &Network, weights: &Weights, samples: &Samples) -> f64 {
     let mut forward = Forward::new(network, BLOCK);
     forward.load(weights);
     let image = network.input().len();
@@ -167,7 +167,7 @@ fn accuracy(task: Task, network: &Network, weights: &Weights, samples: &Samples)
             .outputs()
             .chunks_exact(network.outputs())
             .zip(labels)
-            .filter(|(outputs, label)| task.is_correct(outputs, **label))
+            .filter(|(outputs, label)| question.is_correct(outputs, **label))
             .count();
     }
     correct as f64 / samples.len() as f64

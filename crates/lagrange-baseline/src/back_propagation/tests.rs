@@ -1,8 +1,10 @@
 use super::*;
+use crate::problem::digits;
 use crate::vanilla_network;
 use candle_core::{Device, Tensor};
 use lagrange_core::network::{NetworkSpec, Padding, Shape, StageSpec};
 use lagrange_core::random::{Purpose, stream};
+use lagrange_data::Task;
 use ndarray::Array2;
 use rand::RngExt as _;
 
@@ -10,14 +12,18 @@ fn samples(n: usize, side: usize) -> Samples {
     let mut random = stream(5, Purpose::Rows, 0, n as u64);
     Samples {
         images: Array2::from_shape_fn((n, side * side), |_| random.random_range(-1.0..1.0)),
-        labels: (0..n).map(|i| (i % 10) as u8).collect(),
+        labels: (0..n).map(|i| (i % 10) as u16).collect(),
     }
 }
 
 fn problem(task: Task) -> Problem {
     Problem {
-        task,
-        side: 9,
+        question: digits(task),
+        shape: Shape {
+            height: 9,
+            width: 9,
+            channels: 1,
+        },
         train: samples(20, 9),
         validation: samples(0, 9),
         test: samples(10, 9),
@@ -111,12 +117,12 @@ fn loss_of(problem: &Problem, network: &Network, weights: &Weights) -> f64 {
     let mut forward = Forward::new(network, labels.len());
     forward.load(weights);
     forward.run(images.as_slice().expect("contiguous"));
-    let loss = |(outputs, &label): (&[f32], &u8)| match problem.task {
+    let loss = |(outputs, &label): (&[f32], &u8)| match problem.question.task() {
         Task::OddEven => {
-            let agreement = f64::from(problem.task.target(label, 0) * outputs[0]);
+            let agreement = f64::from(problem.question.target(label, 0) * outputs[0]);
             (-agreement).exp().ln_1p()
         }
-        Task::Digits => {
+        _ => {
             let sum: f64 = outputs.iter().map(|&z| f64::from(z).exp()).sum();
             sum.ln() - f64::from(outputs[usize::from(label)])
         }

@@ -7,11 +7,12 @@ use lagrange::{Config, Sources, Task};
 use std::path::PathBuf;
 
 /// Flags that a resumed run has decided already.
-pub const DECIDED: [&str; 8] = [
+pub const DECIDED: [&str; 9] = [
     "preset",
     "config",
     "set",
     "task",
+    "positive",
     "seed",
     "train_limit",
     "validation",
@@ -30,9 +31,13 @@ pub struct RunArgs {
     /// Override one configuration key; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// What the network is asked: odd-even or digits.
+    /// What the network is asked: odd-even, classes, digits or positive [default: odd-even of the embedded
+    /// MNIST, classes of other data].
     #[arg(long)]
     pub task: Option<Task>,
+    /// Names of the classes to tell from all others, the task positive.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub positive: Vec<String>,
     /// Key of every random draw.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
@@ -44,10 +49,11 @@ pub struct RunArgs {
     /// Use only the first so many training images.
     #[arg(long, value_name = "N")]
     pub train_limit: Option<usize>,
-    /// Hold out so many training images to choose settings on.
+    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation split
+    /// if it has one].
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
-    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// Folder for configuration, metrics, model and result [default: runs/TASK-seedN-TIME].
@@ -83,6 +89,12 @@ impl RunArgs {
         }
         if let Some(task) = self.task {
             sources = sources.key("task", task.to_string());
+        }
+        if self.data_dir.is_some() {
+            sources = sources.default_task(Task::Classes);
+        }
+        if !self.positive.is_empty() {
+            sources = sources.key("positive", self.positive.clone());
         }
         if let Some(epochs) = self.epochs {
             sources = sources.key("schedule.epochs", epochs);

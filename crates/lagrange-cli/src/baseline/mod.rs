@@ -10,7 +10,7 @@ use crate::args::RunArgs;
 use crate::output;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use lagrange::{Config, Dataset, NetworkSpec, Task};
+use lagrange::{Config, Dataset, NetworkSpec, Question, Task};
 use lagrange_baseline::{Problem, Score, random_filters, ridge_on_pixels};
 use serde::Serialize;
 
@@ -115,7 +115,8 @@ pub(crate) fn check(kind: BaselineKind, config: &Config, problem: &Problem) -> R
 pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
     let config = args.run.configuration()?;
     let dataset = Dataset::load(args.run.data_dir.as_deref())?;
-    let problem = Problem::new(&dataset, config.task, config.train_limit, config.validation)?;
+    let question = Question::new(config.task, &dataset.classes, &config.positive)?;
+    let problem = Problem::new(&dataset, question, config.train_limit, config.validation)?;
     drop(dataset);
     let only = |scores: Vec<Score>| match scores.first() {
         Some(score) => Ok(*score),

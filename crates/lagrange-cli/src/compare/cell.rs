@@ -7,7 +7,7 @@ use crate::child::{self, RunOutcome};
 use crate::tally::Cell;
 use anyhow::{Context as _, Result, bail};
 use lagrange::machine::cores;
-use lagrange::{Config, Dataset, DatasetSummary, run_spec};
+use lagrange::{Config, Dataset, DatasetSummary, Question, run_spec};
 use lagrange_baseline::Problem;
 use std::ffi::OsString;
 
@@ -24,9 +24,14 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// What the first row that cannot be run would say.
-    pub(super) async fn check(&self, rows: &[Row], dataset: &Dataset) -> Result<()> {
+    pub(super) async fn check(
+        &self,
+        rows: &[Row],
+        dataset: &Dataset,
+        question: &Question,
+    ) -> Result<()> {
         let summary = DatasetSummary::of(dataset)?;
-        let problem = Problem::new(dataset, self.args.task, self.limit, 0)?;
+        let problem = Problem::new(dataset, question.clone(), self.limit, 0)?;
         for row in rows {
             let config = self.configuration(*row).await?;
             match row.system {

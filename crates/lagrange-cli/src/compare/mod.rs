@@ -17,14 +17,14 @@ use crate::tally::told;
 use anyhow::Result;
 use cell::Cells;
 use clap::Args;
-use lagrange::{Dataset, Seeds, Task, lock, make_folder};
+use lagrange::{Dataset, Question, Seeds, Task, lock, make_folder};
 use std::path::PathBuf;
 use table::RowResult;
 
 /// `lagrange compare`
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// What the networks are asked: odd-even or digits.
+    /// What the networks are asked: odd-even, classes or digits.
     #[arg(long, default_value_t)]
     pub task: Task,
     /// Seeds, for example 0..5 or 0,3,7.
@@ -42,7 +42,7 @@ pub struct CompareArgs {
     /// Folder for the table and for each run.
     #[arg(long, value_name = "DIR", default_value = "runs/compare")]
     pub out: PathBuf,
-    /// Directory with the four IDX files of an MNIST-like set of square images [default: the embedded MNIST].
+    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// End stdout with the table as one line of JSON.
@@ -76,9 +76,10 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
     let rows = rows(args);
     let dataset = Dataset::load(args.data_dir.as_deref())?;
     let cells = Cells { args, limit };
-    cells.check(&rows, &dataset).await?;
-    let classes = dataset.test.labels.iter();
-    let commonest = commonest_share(classes.map(|&label| args.task.class_of(label)));
+    let question = Question::new(args.task, &dataset.classes, &[])?;
+    cells.check(&rows, &dataset, &question).await?;
+    let labels = dataset.test.labels.iter();
+    let commonest = commonest_share(labels.map(|&label| question.class_of(label)));
     let images = dataset.train.labels.len();
     drop(dataset);
     make_folder("--out", &args.out)?;

@@ -7,7 +7,7 @@ use crate::args::RunArgs;
 use crate::statistics::commonest_share;
 use crate::train::check_workers;
 use anyhow::{Result, bail};
-use lagrange::{Config, DatasetSummary, run_spec};
+use lagrange::{Config, DatasetSummary, RunSpec, run_spec};
 use lagrange_coordinator::hexadecimal;
 use std::ffi::OsString;
 
@@ -76,9 +76,12 @@ fn plan(args: &SweepArgs, setting: Setting, dataset: &DatasetSummary) -> Result<
     let runs = runs.collect::<Result<Vec<Run>>>()?;
     // Seeds make no difference to what can be run.
     let config = &runs[0].config;
-    check(config, dataset)?;
-    let held_out = &dataset.train[dataset.train.len().saturating_sub(config.validation)..];
-    let classes = held_out.iter().map(|&label| config.task.class_of(label));
+    let question = check(config, dataset)?.question();
+    let held_out = match config.validation {
+        0 => &dataset.validation[..],
+        count => &dataset.train[dataset.train.len().saturating_sub(count)..],
+    };
+    let classes = held_out.iter().map(|&label| question.class_of(label));
     Ok(Planned {
         name: setting.name,
         commonest: commonest_share(classes),
@@ -93,14 +96,13 @@ fn configuration(run: &RunArgs, overrides: &[String], seed: u64) -> Result<Confi
     run.configuration()
 }
 
-fn check(config: &Config, dataset: &DatasetSummary) -> Result<()> {
-    if config.validation == 0 {
+fn check(config: &Config, dataset: &DatasetSummary) -> Result<RunSpec> {
+    if config.validation == 0 && dataset.validation.is_empty() {
         bail!(
             "a sweep selects settings on held-out images, never on the test set: pass --validation N, for example 10000"
         );
     }
-    run_spec(config.clone(), dataset)?;
-    Ok(())
+    Ok(run_spec(config.clone(), dataset)?)
 }
 
 /// The flag that overrides a configuration key, if it is given.
@@ -108,6 +110,7 @@ fn decided_by(run: &RunArgs, key: &str) -> Option<&'static str> {
     let (flag, given) = match key {
         "seed" => ("--seeds", true),
         "task" => ("--task", run.task.is_some()),
+        "positive" => ("--positive", !run.positive.is_empty()),
         "schedule.epochs" => ("--epochs", run.epochs.is_some()),
         "train-limit" => ("--train-limit", run.train_limit.is_some()),
         "validation" => ("--validation", run.validation.is_some()),

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
 /// Version of the layout.
-const FORMAT: &str = "lagrange checkpoint 2";
+const FORMAT: &str = "lagrange checkpoint 3";
 
 impl Snapshot {
     /// The checkpoint as the bytes of a file.

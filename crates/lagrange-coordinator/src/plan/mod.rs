@@ -221,17 +221,17 @@ impl Plan {
         if self.step == self.total_steps {
             self.schedule_final_evaluations();
         } else if self.step.is_multiple_of(every) {
-            // Never the test set where a validation set is held out.
-            self.due.push_back(match self.spec.config().validation {
-                0 => Split::Test,
-                _ => Split::Validation,
+            // Never the test set where there is a validation set.
+            self.due.push_back(match self.spec.has_validation() {
+                false => Split::Test,
+                true => Split::Validation,
             });
         }
     }
 
     fn schedule_final_evaluations(&mut self) {
         self.due.clear();
-        if self.spec.config().validation > 0 {
+        if self.spec.has_validation() {
             self.due.push_back(Split::Validation);
         }
         self.due.push_back(Split::Test);

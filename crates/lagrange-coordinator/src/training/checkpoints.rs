@@ -170,5 +170,5 @@ fn spec_of(
             ours: short(dataset),
         });
     }
-    RunSpec::new(config, *theirs.dataset()).map_err(unsound)
+    RunSpec::new(config, theirs.dataset().clone()).map_err(unsound)
 }

@@ -49,10 +49,8 @@ impl Fixture {
     pub fn new(settings: &Settings) -> Self {
         lagrange_core::blas::use_one_thread();
         let Settings { shards, steps, .. } = *settings;
-        let dataset = Arc::new(Dataset {
-            train: images(shards * SAMPLES * steps),
-            test: images(2 * shards),
-        });
+        let (train, test) = (images(shards * SAMPLES * steps), images(2 * shards));
+        let dataset = Arc::new(Dataset::new(train, test));
         let outline = DatasetSummary::of(&dataset).expect("contrast");
         let spec = RunSpec::new(config(settings), DatasetFacts::of(&outline));
         let mut fixture = Self {
@@ -133,10 +131,11 @@ fn images(count: usize) -> LabelledSet {
         (state >> 24) as u8
     };
     LabelledSet {
-        labels: (0..count).map(|_| next() % 10).collect(),
+        labels: (0..count).map(|_| u16::from(next() % 10)).collect(),
         images: Images {
             height: SIDE,
             width: SIDE,
+            channels: 1,
             pixels: (0..count * SIDE * SIDE).map(|_| next()).collect(),
         },
     }

@@ -1,8 +1,8 @@
 //! Inputs and targets of the network, from pixels and labels.
 
-use lagrange_core::network::Network;
+use lagrange_core::network::Shape;
 use lagrange_core::random::{Purpose, stream};
-use lagrange_data::{Augment, Normalisation, Normaliser, ShardData, Task};
+use lagrange_data::{Augment, Normalisation, Normaliser, Question, ShardData};
 use lagrange_protocol::RunSpec;
 
 /// Inputs and targets of samples.
@@ -27,24 +27,27 @@ pub(super) struct Inputs {
     normaliser: Normaliser,
     normalisation: Normalisation,
     augment: Augment,
-    task: Task,
+    question: Question,
     seed: u64,
-    side: usize,
-    outputs: usize,
+    shape: Shape,
 }
 
 impl Inputs {
-    pub(super) fn new(spec: &RunSpec, network: &Network) -> Self {
+    pub(super) fn new(spec: &RunSpec) -> Self {
         let (config, dataset) = (spec.config(), spec.dataset());
         Self {
-            normaliser: Normaliser::new(dataset.normalisation),
-            normalisation: dataset.normalisation,
+            normaliser: Normaliser::new(&dataset.normalisation),
+            normalisation: dataset.normalisation.clone(),
             augment: config.augment,
-            task: config.task,
+            question: spec.question(),
             seed: config.seed,
-            side: dataset.side,
-            outputs: network.outputs(),
+            shape: dataset.shape(),
         }
+    }
+
+    /// The task, for the classes of the data.
+    pub(super) fn question(&self) -> &Question {
+        &self.question
     }
 
     /// Overwrites `samples` with those at `positions` of `data`, augmented where `moved` gives a key.
@@ -58,19 +61,20 @@ impl Inputs {
         let moved = moved.filter(|_| !self.augment.is_none());
         let mut random =
             moved.map(|key| stream(self.seed, Purpose::Augment, key.shard.into(), key.step));
-        let image = self.side * self.side;
+        let image = self.shape.len();
         samples.images.resize(positions.len() * image, 0.0);
         samples.targets.clear();
         for (position, inputs) in positions.zip(samples.images.chunks_exact_mut(image)) {
-            let pixels = (data.image(position), self.side);
+            let pixels = (data.image(position), self.shape);
             match &mut random {
                 Some(random) => self
                     .augment
-                    .apply(random, pixels, self.normalisation, inputs),
+                    .apply(random, pixels, &self.normalisation, inputs),
                 None => self.normaliser.apply(pixels.0, inputs),
             }
             let label = data.label(position);
-            let targets = (0..self.outputs).map(|output| self.task.target(label, output));
+            let outputs = 0..self.question.outputs();
+            let targets = outputs.map(|output| self.question.target(label, output));
             samples.targets.extend(targets);
         }
     }

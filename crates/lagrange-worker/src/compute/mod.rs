@@ -64,15 +64,15 @@ impl ComputeError {
 /// # use lagrange_protocol::{Config, DatasetFacts, RunSpec};
 /// # use std::sync::Arc;
 /// # let set = |n: u8| LabelledSet {
-/// #     images: Images { height: 8, width: 8, pixels: (0..n).flat_map(|i| [i; 64]).collect() },
-/// #     labels: (0..n).collect(),
+/// #     images: Images { height: 8, width: 8, channels: 1, pixels: (0..n).flat_map(|i| [i; 64]).collect() },
+/// #     labels: (0..n).map(u16::from).collect(),
 /// # };
 /// # let mut config = Config::default();
 /// # let stage = StageSpec { kernel: 3, channels: 2, padding: Padding::Valid };
 /// # config.network = NetworkSpec::of_stages(&[stage]);
 /// # (config.data.shards, config.schedule.batch) = (2, 4);
 /// // 8 training and 4 test images, in 2 shards.
-/// let dataset = Arc::new(Dataset { train: set(8), test: set(4) });
+/// let dataset = Arc::new(Dataset::new(set(8), set(4)));
 /// let spec = RunSpec::new(config, DatasetFacts::of(&DatasetSummary::of(&dataset)?))?;
 /// use lagrange_protocol::{Job, Work, WorkHeader};
 /// use lagrange_worker::{Compute, ShardStore};
@@ -113,7 +113,7 @@ impl Compute {
     pub fn new(spec: RunSpec, network: Network, store: ShardStore) -> Self {
         Self {
             schedule: spec.schedule(&network),
-            inputs: Inputs::new(&spec, &network),
+            inputs: Inputs::new(&spec),
             spec,
             network,
             store,

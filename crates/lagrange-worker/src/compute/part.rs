@@ -129,7 +129,7 @@ impl Compute {
     /// Samples, correct predictions and summed loss of one shard of a split.
     fn evaluate(&self, context: &Context<'_>, shard: ShardRef<'_>, split: Split) -> Vec<f64> {
         let data = shard.shard.split(split);
-        let (task, loss) = (self.spec.config().task, self.spec.config().schedule.loss);
+        let (question, loss) = (self.inputs.question(), self.spec.config().schedule.loss);
         let (mut correct, mut sum) = (0u64, 0.0f64);
         let mut targets = Vec::with_capacity(self.network.outputs());
         self.scratch.with(&*self.schedule, |scratch| {
@@ -143,9 +143,9 @@ impl Compute {
                 let width = self.network.outputs();
                 for (position, outputs) in positions.zip(forward.outputs().chunks_exact(width)) {
                     let label = data.label(position);
-                    correct += u64::from(task.is_correct(outputs, label));
+                    correct += u64::from(question.is_correct(outputs, label));
                     targets.clear();
-                    targets.extend((0..width).map(|output| task.target(label, output)));
+                    targets.extend((0..width).map(|output| question.target(label, output)));
                     sum += loss.value(outputs, &targets);
                 }
             }

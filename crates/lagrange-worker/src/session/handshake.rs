@@ -6,8 +6,8 @@ use crate::error::WorkerError;
 use crate::link::{Link, SILENT};
 use crate::options::WorkerOptions;
 use crate::store::ShardStore;
-use lagrange_core::network::{Network, Shape};
-use lagrange_data::{DataError, Dataset};
+use lagrange_core::network::Network;
+use lagrange_data::{DataError, Dataset, Question};
 use lagrange_protocol::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
 };
@@ -163,9 +163,6 @@ impl Worker {
             Some(dataset) => dataset,
             None => load(&self.options).await?.0,
         };
-        let task = spec.config().task;
-        task.check_labels("training", &dataset.train.labels)?;
-        task.check_labels("test", &dataset.test.labels)?;
         let network = spec.network();
         let source = self.options.source.clone();
         let store = ShardStore::new(source, dataset, self.sha256, &spec)?;
@@ -205,13 +202,10 @@ async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), DataE
 
 /// The description of the network that the worker insists on; empty for any.
 fn insisted(options: &WorkerOptions, dataset: &Dataset) -> Result<String, WorkerError> {
-    let Some((spec, task)) = &options.insist else {
+    let Some(config) = &options.insist else {
         return Ok(String::new());
     };
-    let input = Shape {
-        height: dataset.side(),
-        width: dataset.side(),
-        channels: 1,
-    };
-    Ok(Network::resolve(spec, input, task.outputs())?.describe())
+    let question = Question::new(config.task, &dataset.classes, &config.positive)?;
+    let network = Network::resolve(&config.network, dataset.shape(), question.outputs())?;
+    Ok(network.describe())
 }

@@ -1,7 +1,8 @@
 //! Configuration in the environment: `LAGRANGE_SEED=1`, `LAGRANGE_SCHEDULE__TRUST=0.01`.
 
 use super::SourceError;
-use super::keys::{Keys, hint, nearest};
+use super::keys::{Keys, hint};
+use lagrange_data::nearest_name;
 use std::ffi::{OsStr, OsString};
 
 /// Beginning of every name that is meant for Lagrange.
@@ -63,7 +64,7 @@ pub(super) fn variables(
 fn meant(key: &str, keys: &Keys, flags: &[OsString]) -> String {
     // Without what all have in common.
     let flags = flags.iter().filter_map(|name| name.to_str()).map(key_of);
-    let name = nearest(key, keys.iter().cloned().chain(flags));
+    let name = nearest_name(key, keys.iter().cloned().chain(flags));
     hint(name.map(|key| variable_of(&key)))
 }
 

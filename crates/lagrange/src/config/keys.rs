@@ -12,6 +12,7 @@ impl Keys {
     pub(super) fn all() -> Self {
         let all = Config {
             train_limit: Some(0),
+            positive: vec![String::new()],
             ..Config::default()
         };
         Self(all.values())
@@ -24,15 +25,6 @@ impl Keys {
     pub(super) fn iter(&self) -> impl Iterator<Item = &String> {
         self.0.keys()
     }
-}
-
-/// The one of `names` that is close enough to `wrong` to be meant.
-pub(super) fn nearest(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
-    const CLOSE: f64 = 0.8;
-    let likeness = names.map(|name| (strsim::jaro_winkler(wrong, &name), name));
-    let best = likeness.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(likeness, _)| *likeness > CLOSE)
-        .map(|(_, name)| name)
 }
 
 /// What to say of the name that may have been meant.

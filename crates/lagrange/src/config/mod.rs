@@ -10,7 +10,8 @@ pub use environment::is_meant_for_lagrange;
 pub use presets::{Preset, presets};
 
 use environment::Variable;
-use keys::{Keys, hint, nearest};
+use keys::{Keys, hint};
+use lagrange_data::{Task, nearest_name};
 use lagrange_protocol::Config;
 use presets::preset_of;
 use std::ffi::OsString;
@@ -77,6 +78,7 @@ pub enum SourceError {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     preset: Option<String>,
+    task: Option<Task>,
     file: Table,
     variables: Vec<Variable>,
     keys: Vec<(String, Value)>,
@@ -91,6 +93,15 @@ impl Sources {
     pub fn preset(self, name: impl Into<String>) -> Self {
         Self {
             preset: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Asks `task` where neither the preset that was chosen nor anything above it names one.
+    #[must_use]
+    pub fn default_task(self, task: Task) -> Self {
+        Self {
+            task: Some(task),
             ..self
         }
     }
@@ -132,7 +143,7 @@ impl Sources {
         if !keys.contains(key) {
             return Err(SourceError::UnknownKey {
                 key: key.chars().take(LONGEST_KEY).collect(),
-                hint: hint(nearest(key, keys.iter().cloned())),
+                hint: hint(nearest_name(key, keys.iter().cloned())),
             });
         }
         Ok(self.key(key, parse(value)))
@@ -157,6 +168,7 @@ impl Sources {
         for (key, value) in &self.keys {
             put(&mut above, key, value.clone());
         }
+        self.complete_task(&mut above);
         let mut merged = self.lowest(&above)?;
         lay_over(&mut merged, above);
         serde_path_to_error::deserialize(merged).map_err(|error| {
@@ -165,6 +177,18 @@ impl Sources {
             let fault = error.inner().message().replace('\n', ", ");
             SourceError::Invalid(format!("{key}{from}: {fault}"))
         })
+    }
+
+    /// Adds the task that is meant where none is given: names of positive classes imply theirs.
+    fn complete_task(&self, above: &mut Table) {
+        if above.contains_key("task") {
+            return;
+        }
+        let implied = above.contains_key("positive").then_some(Task::Positive);
+        let default = self.task.filter(|_| self.preset.is_none());
+        if let Some(task) = implied.or(default) {
+            put(above, "task", task.name().into());
+        }
     }
 
     /// The preset that everything else is laid over.
@@ -257,7 +281,7 @@ mod tests {
         let mnist = DatasetFacts::of(&DatasetSummary::load(None).expect("embedded"));
         for Preset { name, .. } in presets() {
             let config = Sources::default().preset(name).resolve().expect(name);
-            RunSpec::new(config.clone(), mnist).expect(name);
+            RunSpec::new(config.clone(), mnist.clone()).expect(name);
             let again = with_file(&config.to_toml()).expect(name);
             assert_eq!(again.resolve().expect(name), config);
         }
@@ -294,6 +318,32 @@ mod tests {
     }
 
     #[test]
+    fn positive_classes_imply_their_task_and_other_data_the_task_classes() {
+        let task = |sources: Sources| sources.resolve().expect("valid").task;
+        let named = |sources: Sources| sources.set("positive=cat,dog").expect("a key");
+        assert_eq!(task(named(Sources::default())), Task::Positive);
+        assert_eq!(
+            task(named(Sources::default().preset("quick"))),
+            Task::Positive
+        );
+        assert_eq!(
+            task(named(Sources::default().key("task", "digits"))),
+            Task::Digits
+        );
+        let other = || Sources::default().default_task(Task::Classes);
+        assert_eq!(task(other()), Task::Classes);
+        assert_eq!(task(other().preset("quick")), Task::OddEven);
+        assert_eq!(task(other().key("task", "odd-even")), Task::OddEven);
+        assert_eq!(task(named(other())), Task::Positive);
+        let digits = Sources::default()
+            .preset("digits")
+            .resolve()
+            .expect("valid");
+        let classes = other().resolve().expect("valid");
+        assert_eq!(classes.schedule, digits.schedule);
+    }
+
+    #[test]
     fn mistakes_are_named_on_one_line() {
         let message = |text: &str| {
             let read = with_file(text).and_then(|sources| sources.resolve());
@@ -306,6 +356,7 @@ mod tests {
         assert!(message("[schedule]\nepochs = \"many\"").contains("schedule.epochs"));
         assert!(message("[schedule]\nloss = \"cubic\"").contains("cubic"));
         assert!(message("task = \"prime\"").contains("prime"));
+        assert!(message("task = \"regression\"").contains("not supported"));
         assert!(message("[schedule").contains("line 1"));
         let of = Sources::default;
         assert!(matches!(of().set("trust"), Err(SourceError::NoValue(_))));

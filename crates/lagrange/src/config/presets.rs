@@ -63,7 +63,7 @@ impl Preset {
 /// The preset that a task brings along.
 pub(super) fn preset_of(task: Task) -> &'static str {
     match task {
-        Task::OddEven => "odd-even",
-        Task::Digits => "digits",
+        Task::OddEven | Task::Positive => "odd-even",
+        Task::Digits | Task::Classes => "digits",
     }
 }

@@ -4,7 +4,7 @@ use super::{Model, ModelError};
 use crate::machine::set_up_blas;
 use crate::{Dataset, Split};
 use lagrange_core::forward::Forward;
-use lagrange_data::Normaliser;
+use lagrange_data::{Images, Normaliser};
 
 /// Images of one forward pass.
 const BLOCK: usize = 50;
@@ -12,11 +12,40 @@ const BLOCK: usize = 50;
 /// Predictions beside the truth, as [`Model::evaluate`] counts them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
-    samples: u64,
+    support: Vec<u64>,
     counts: Vec<Vec<u64>>,
 }
 
+/// Figures of one class. Those with a denominator of 0 are none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassFigures {
+    /// Share of the images predicted to be of the class that are.
+    pub precision: Option<f64>,
+    /// Share of the class's images that were predicted to be.
+    pub recall: Option<f64>,
+    /// Harmonic mean of precision and recall.
+    pub f1: Option<f64>,
+    /// Images of the class.
+    pub support: u64,
+}
+
 impl Confusion {
+    /// Counts `pairs` of the true class and the predicted one, none for an image that the model says nothing
+    /// of. Both are below `classes`.
+    fn of(classes: usize, pairs: impl Iterator<Item = (usize, Option<usize>)>) -> Self {
+        let mut confusion = Self {
+            support: vec![0; classes],
+            counts: vec![vec![0; classes]; classes],
+        };
+        for (truth, prediction) in pairs {
+            confusion.support[truth] += 1;
+            if let Some(prediction) = prediction {
+                confusion.counts[truth][prediction] += 1;
+            }
+        }
+        confusion
+    }
+
     /// Images of each class (row) that were taken for each class (column). Images that the model says nothing
     /// of, because its outputs overflow, are in none.
     #[must_use]
@@ -27,7 +56,7 @@ impl Confusion {
     /// Images.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.samples
+        self.support.iter().sum()
     }
 
     /// Images that were predicted correctly.
@@ -40,20 +69,62 @@ impl Confusion {
     /// Share of the images that were predicted correctly; none of none.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
-        let samples = self.samples as f64;
-        (self.samples > 0).then(|| self.correct() as f64 / samples)
+        share(self.correct(), self.samples())
+    }
+
+    /// Mean recall of the classes that have images, each counting alike; none without images.
+    #[must_use]
+    pub fn balanced_accuracy(&self) -> Option<f64> {
+        let figures = self.of_classes();
+        let recalls: Vec<f64> = figures.iter().filter_map(|class| class.recall).collect();
+        let sum: f64 = recalls.iter().sum();
+        (!recalls.is_empty()).then(|| sum / recalls.len() as f64)
+    }
+
+    /// Figures of each class.
+    #[must_use]
+    pub fn of_classes(&self) -> Vec<ClassFigures> {
+        let mut predicted = vec![0; self.counts.len()];
+        for row in &self.counts {
+            for (sum, count) in predicted.iter_mut().zip(row) {
+                *sum += count;
+            }
+        }
+        let of_class = |(class, &support): (usize, &u64)| {
+            let (hits, predicted) = (self.counts[class][class], predicted[class]);
+            ClassFigures {
+                precision: share(hits, predicted),
+                recall: share(hits, support),
+                f1: share(2 * hits, predicted + support),
+                support,
+            }
+        };
+        self.support.iter().enumerate().map(of_class).collect()
     }
 }
 
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 impl Model {
-    /// The class of each image: an index into the task's classes, or none where the outputs overflow.
-    ///
-    /// `pixels` are the bytes of images of the network's input, one after the other: `[n, height, width]`.
+    /// The class of each image: an index into the names of the model's question, or none where the outputs
+    /// overflow.
     ///
     /// # Errors
-    /// [`ModelError::Pixels`] where they are no whole number of images.
-    pub fn predict(&self, pixels: &[u8]) -> Result<Vec<Option<usize>>, ModelError> {
-        let image = self.network.input().len();
+    /// [`ModelError::Shape`] where the images have another shape than the network's input,
+    /// [`ModelError::Pixels`] where their bytes are no whole number of images.
+    pub fn predict(&self, images: &Images) -> Result<Vec<Option<usize>>, ModelError> {
+        self.classify(images, &images.pixels)
+    }
+
+    /// [`Model::predict`] of those images among `images` that have these `pixels`.
+    fn classify(&self, images: &Images, pixels: &[u8]) -> Result<Vec<Option<usize>>, ModelError> {
+        let (model, images) = (self.network.input(), images.shape());
+        if model != images {
+            return Err(ModelError::Shape { model, images });
+        }
+        let image = model.len();
         if !pixels.len().is_multiple_of(image) {
             let pixels = pixels.len();
             return Err(ModelError::Pixels { pixels, image });
@@ -61,7 +132,7 @@ impl Model {
         set_up_blas();
         let mut forward = Forward::new(&self.network, BLOCK);
         forward.load(&self.weights);
-        let normaliser = Normaliser::new(self.normalisation);
+        let normaliser = Normaliser::new(&self.normalisation);
         let mut inputs = vec![0.0; BLOCK * image];
         let mut classes = Vec::with_capacity(pixels.len() / image);
         for pixels in pixels.chunks(BLOCK * image) {
@@ -71,40 +142,68 @@ impl Model {
             let outputs = forward.outputs().chunks_exact(self.network.outputs());
             let outputs = outputs.take(pixels.len() / image);
             // Weights were checked to be finite, but their products may still overflow.
-            classes.extend(outputs.map(|outputs| self.task.predict(outputs)));
+            classes.extend(outputs.map(|outputs| self.question.predict(outputs)));
         }
         Ok(classes)
     }
 
-    /// Predictions of a split's images beside the truth, `validation` of the training images being held out.
+    /// Predictions of a split's images beside the truth, as [`Dataset::part`] has them with `validation` of
+    /// the training images held out. Classes are compared by name: those of the data may be fewer than the
+    /// model's, or in another order.
     ///
-    /// # Panics
-    /// If the data's images have another size than the network's input.
-    #[must_use]
-    pub fn evaluate(&self, dataset: &Dataset, split: Split, validation: usize) -> Confusion {
-        assert_eq!(
-            dataset.side(),
-            self.network.input().height,
-            "side of images"
-        );
-        let held_out = dataset.train.labels.len().saturating_sub(validation);
-        let (set, from) = match split {
-            Split::Test => (&dataset.test, 0),
-            Split::Train => (&dataset.train, 0),
-            Split::Validation => (&dataset.train, held_out),
+    /// # Errors
+    /// [`ModelError::Shape`] if the data's images have another shape than the network's input,
+    /// [`ModelError::Task`] if the model does not know one of its classes.
+    pub fn evaluate(
+        &self,
+        dataset: &Dataset,
+        split: Split,
+        validation: usize,
+    ) -> Result<Confusion, ModelError> {
+        let class_of = self.question.classes_of(&dataset.classes)?;
+        let (set, range) = dataset.part(split, validation);
+        let (labels, length) = (&set.labels[range.clone()], set.images.shape().len());
+        let pixels = &set.images.pixels[range.start * length..range.end * length];
+        let predictions = self.classify(&set.images, pixels)?;
+        let truths = labels.iter().map(|&label| class_of[usize::from(label)]);
+        let classes = self.question.names().len();
+        Ok(Confusion::of(classes, truths.zip(predictions)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_those_of_the_textbook() {
+        // Of class 0 three images, one of them without a prediction; class 2 has none.
+        let pairs = [
+            (0, Some(0)),
+            (0, Some(1)),
+            (0, None),
+            (1, Some(1)),
+            (1, Some(2)),
+        ];
+        let confusion = Confusion::of(3, pairs.into_iter());
+        assert_eq!((confusion.samples(), confusion.correct()), (5, 2));
+        assert_eq!(confusion.accuracy(), Some(0.4));
+        let figures = confusion.of_classes();
+        let class = |precision, recall, f1, support| ClassFigures {
+            precision,
+            recall,
+            f1,
+            support,
         };
-        let labels = &set.labels[from..];
-        let pixels = &set.images.pixels[from * self.network.input().len()..];
-        let predictions = self.predict(pixels);
-        let predictions = predictions.unwrap_or_else(|error| unreachable!("whole images: {error}"));
-        let classes = self.task.classes().len();
-        let mut counts = vec![vec![0; classes]; classes];
-        for (prediction, &label) in predictions.into_iter().zip(labels) {
-            if let Some(prediction) = prediction {
-                counts[self.task.class_of(label)][prediction] += 1;
-            }
-        }
-        let samples = labels.len() as u64;
-        Confusion { samples, counts }
+        assert_eq!(figures[0], class(Some(1.0), Some(1.0 / 3.0), Some(0.5), 3));
+        assert_eq!(figures[1], class(Some(0.5), Some(0.5), Some(0.5), 2));
+        assert_eq!(figures[2], class(Some(0.0), None, Some(0.0), 0));
+        let balanced = confusion.balanced_accuracy().expect("images");
+        assert!((balanced - (1.0 / 3.0 + 0.5) / 2.0).abs() < 1e-12);
+        let nothing = Confusion::of(2, std::iter::empty());
+        assert_eq!(
+            (nothing.accuracy(), nothing.balanced_accuracy()),
+            (None, None)
+        );
     }
 }

@@ -3,10 +3,12 @@
 mod evaluate;
 mod file;
 
-pub use evaluate::Confusion;
+pub use evaluate::{ClassFigures, Confusion};
 
-use crate::{FolderError, Network, NetworkSpec, Normalisation, Task};
+use crate::{FolderError, Network, NetworkSpec, Normalisation, TaskError};
+use lagrange_core::network::Shape;
 use lagrange_core::weights::Weights;
+use lagrange_data::Question;
 use std::io;
 use std::path::PathBuf;
 
@@ -16,14 +18,14 @@ use std::path::PathBuf;
 /// use lagrange::{Dataset, Model, Split};
 ///
 /// let model = Model::load("runs/digits/model.safetensors".as_ref())?;
-/// let confusion = model.evaluate(&Dataset::load(None)?, Split::Test, 0);
+/// let confusion = model.evaluate(&Dataset::load(None)?, Split::Test, 0)?;
 /// println!("{:?} of {} images", confusion.accuracy(), confusion.samples());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// What the network is asked.
-    pub task: Task,
+    /// What the network is asked: the task, and the classes of its training data.
+    pub question: Question,
     /// Its hidden stages.
     pub spec: NetworkSpec,
     /// The resolved network.
@@ -60,13 +62,41 @@ pub enum ModelError {
     #[error("{0}")]
     Write(#[from] FolderError),
     /// Pixels that are no whole number of images.
-    #[error("{pixels} pixels are no whole number of images of {image} pixels each")]
+    #[error("{pixels} bytes of pixels are no whole number of images of {image} bytes each")]
     Pixels {
         /// How many there are.
         pixels: usize,
-        /// Pixels of an image.
+        /// Bytes of an image.
         image: usize,
     },
+    /// Images of another shape than those that the model was trained on.
+    #[error(
+        "the model was trained on images of {}, but these are {}; give images of its shape",
+        written(model),
+        written(images)
+    )]
+    Shape {
+        /// Shape of the model's inputs.
+        model: Shape,
+        /// Shape of the images.
+        images: Shape,
+    },
+    /// Data with classes that the model has no answer for.
+    #[error("{0}")]
+    Task(#[from] TaskError),
+}
+
+/// A shape for a message: channels only where there are several.
+fn written(shape: &Shape) -> String {
+    let Shape {
+        height,
+        width,
+        channels,
+    } = shape;
+    match channels {
+        1 => format!("{height}x{width} pixels"),
+        _ => format!("{height}x{width} pixels in {channels} channels"),
+    }
 }
 
 impl From<safetensors::SafeTensorError> for ModelError {

@@ -4,8 +4,6 @@ mod classes;
 mod decode;
 mod duplicates;
 mod held_out;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use self::decode::Decoded;
 use self::decode::decoded;
@@ -30,10 +28,12 @@ struct Ready<'a> {
 
 /// Decodes and sorts the samples of `found`.
 pub(crate) fn gather(
-    found: Found,
+    mut found: Found,
     format: Format,
     options: &Options,
 ) -> Result<(Imported, Report), ImportError> {
+    // Messages name training pictures first, whatever order the source has its splits in.
+    found.samples.sort_by_key(|sample| sample.split);
     let order = classes::order(&found.classes)?;
     let mut decoded = decoded(&found.samples, options)?;
     let stored_grey = decoded

@@ -36,6 +36,7 @@ pub struct Manifest {
     /// For each channel, the sum of their squares. With the sums, it gives mean and deviation exactly.
     pub squares: Vec<u64>,
     /// The blocks: those of train, then those of validation and of test, each in the order of their samples.
+    #[serde(default)]
     pub blocks: Vec<BlockEntry>,
 }
 

@@ -144,3 +144,38 @@ fn split_name(path: &str) -> (&str, &str) {
         None => (path, ""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_split_at_the_first_dot_of_the_last_part() {
+        assert_eq!(split_name("a.b/c.d.png"), ("a.b/c", "d.png"));
+        assert_eq!(split_name("c"), ("c", ""));
+        assert_eq!(split_name("é.cls"), ("é", "cls"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_archive_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..1500),
+            at in 0_usize..512,
+            byte in any::<u8>(),
+        ) {
+            let read = |bytes: &[u8]| {
+                let _ = add(&mut Found::default(), bytes, "x.tar", Split::Train);
+            };
+            read(&bytes);
+            let mut archive = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(3);
+            archive.append_data(&mut header, "1.cls", &b"cat"[..]).expect("memory");
+            let mut whole = archive.into_inner().expect("memory");
+            read(&whole[..at]);
+            whole[at] = byte;
+            read(&whole);
+        }
+    }
+}

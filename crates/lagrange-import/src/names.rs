@@ -1,0 +1,154 @@
+//! Names of classes, splits and files.
+
+use crate::Split;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Number of files that a message names.
+pub(crate) const NAMED: usize = 5;
+
+/// A path for a message: on one line, whatever its bytes are.
+pub(crate) fn shown(path: &Path) -> String {
+    tidy(&path.to_string_lossy())
+}
+
+/// A name for a message: on one line.
+pub(crate) fn tidy(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
+}
+
+/// The first of `count` things, and how many more there are.
+pub(crate) fn at_most(count: usize, first: &[String]) -> String {
+    let list = first.join(", ");
+    match count.saturating_sub(first.len()) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}
+
+/// Natural order: numbers within names count by their value, so that 2 comes before 10.
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let (Some(&x), Some(&y)) = (left.first(), right.first()) else {
+            // Names that differ in leading zeros alone still have an order.
+            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
+        };
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (m, n) = (number(&mut left), number(&mut right));
+            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            x.cmp(&y)
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// Takes the digits at the beginning of `text`, and gives them without leading zeros.
+fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|b| !b.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    *text = rest;
+    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
+    &digits[zeros..]
+}
+
+impl Split {
+    /// The split that a folder or a column names, in any case of letters: `train` or `training`;
+    /// `validation`, `valid`, `val` or `dev`; `test`, `testing`, `eval` or `evaluation`.
+    ///
+    /// ```
+    /// use lagrange_import::Split;
+    ///
+    /// assert_eq!(Split::named("valid"), Some(Split::Validation));
+    /// assert_eq!(Split::named("latest"), None);
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Self::Train,
+            "validation" | "valid" | "val" | "dev" => Self::Validation,
+            "test" | "testing" | "eval" | "evaluation" => Self::Test,
+            _ => return None,
+        })
+    }
+
+    /// The split that the first or last word of a file's name gives, its extension and numbers aside:
+    /// `train-00000-of-00002.parquet`, `mnist_test.csv`.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let stem = name.split('.').next()?;
+        let words = stem.split(['-', '_']);
+        let number = |word: &&str| word.bytes().all(|b| b.is_ascii_digit()) || *word == "of";
+        let words: Vec<_> = words.filter(|word| !number(word)).collect();
+        let first = words.first().and_then(|word| Self::named(word));
+        first.or_else(|| words.last().and_then(|word| Self::named(word)))
+    }
+}
+
+/// Classes in the order in which they were met, each with a number.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    names: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Classes {
+    /// The number of the class called `name`.
+    pub(crate) fn number(&mut self, name: &str) -> usize {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        self.numbers.insert(name.to_owned(), self.names.len());
+        self.names.push(name.to_owned());
+        self.names.len() - 1
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_within_names_count_by_their_value() {
+        let mut names = ["10", "b", "2", "a10", "1", "a9", "02", "a", "-"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["-", "1", "02", "2", "10", "a", "a9", "a10", "b"]);
+    }
+
+    #[test]
+    fn files_tell_their_split_by_a_whole_word() {
+        for (name, split) in [
+            ("train-00000-of-00002.parquet", Some(Split::Train)),
+            ("fashion-mnist_test.csv", Some(Split::Test)),
+            ("train.csv", Some(Split::Train)),
+            ("val-000001.tar", Some(Split::Validation)),
+            ("latest.csv", None),
+            ("my-test-pictures.tar", None),
+            ("0001.tar", None),
+        ] {
+            assert_eq!(Split::of_file(Path::new(name)), split, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_names_is_total(names in prop::collection::vec("[ab0-2]{0,4}", 3)) {
+            let (a, b, c) = (&names[0], &names[1], &names[2]);
+            prop_assert_eq!(natural(a, b), natural(b, a).reverse());
+            prop_assert_eq!(natural(a, b) == Ordering::Equal, a == b);
+            if natural(a, b).is_le() && natural(b, c).is_le() {
+                prop_assert!(natural(a, c).is_le());
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Reading packed sets.
+
+use super::manifest::{self, BlockEntry, Manifest, hex};
+use super::names;
+use crate::names::shown;
+use crate::{ImportError, Part, Split};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A packed set, of which only the manifest is in memory.
+#[derive(Debug, Clone)]
+pub struct PackedSet {
+    folder: PathBuf,
+    manifest: Manifest,
+    identity: String,
+}
+
+/// Consecutive samples of one split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Split of the samples.
+    pub split: Split,
+    /// Position of the first in the split.
+    pub first: usize,
+    /// `height * width * channels` bytes for each, channels last.
+    pub pixels: Vec<u8>,
+    /// Class of each.
+    pub labels: Vec<u16>,
+}
+
+impl PackedSet {
+    /// Reads and checks the manifest in `folder`; blocks are read when they are asked for.
+    ///
+    /// # Errors
+    /// [`ImportError::Absent`] or [`ImportError::Unreadable`] for the manifest, and
+    /// [`ImportError::Malformed`] if it does not fit together.
+    pub fn open(folder: &Path) -> Result<Self, ImportError> {
+        let path = folder.join(manifest::FILE);
+        let text = fs::read_to_string(&path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => ImportError::Absent { path: path.clone() },
+            _ => ImportError::unreadable(&path, cause),
+        })?;
+        let manifest = Manifest::parse(&text, &shown(&path))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            identity: manifest.identity(),
+            manifest,
+        })
+    }
+
+    /// What is in the set.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the manifest in its canonical form, in hexadecimal. It stands for all pixels, labels and
+    /// classes, because the manifest has the hashes of all blocks.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Reads block `number`, a position in [`Manifest::blocks`], and checks its hash.
+    ///
+    /// # Errors
+    /// [`ImportError::OutOfRange`], [`ImportError::Unreadable`], [`ImportError::Damaged`], and
+    /// [`ImportError::Malformed`] if its length or a label is wrong.
+    pub fn read_block(&self, number: usize) -> Result<Block, ImportError> {
+        let entry = self.manifest.blocks.get(number);
+        let entry = entry.ok_or(ImportError::OutOfRange {
+            what: "block",
+            index: number,
+            count: self.manifest.blocks.len(),
+        })?;
+        let path = self.folder.join(&entry.file);
+        let mut pixels = self.checked(entry, &path)?;
+        let labels = pixels.split_off(entry.count * self.manifest.sample_bytes());
+        let labels = labels
+            .chunks_exact(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        let labels: Vec<u16> = labels.collect();
+        let classes = self.manifest.classes.len();
+        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+            return Err(ImportError::malformed(
+                shown(&path),
+                format!("a label is {label}, but there are {classes} classes"),
+            ));
+        }
+        Ok(Block {
+            split: entry.split,
+            first: entry.first,
+            pixels,
+            labels,
+        })
+    }
+
+    /// The bytes of a block, of the right number and with the right hash.
+    fn checked(&self, entry: &BlockEntry, path: &Path) -> Result<Vec<u8>, ImportError> {
+        let sample = self.manifest.sample_bytes() + 2;
+        let expected = entry.count.checked_mul(sample);
+        let unreadable = |cause| ImportError::unreadable(path, cause);
+        let length = fs::metadata(path).map_err(unreadable)?.len();
+        if expected.is_none_or(|expected| expected as u64 != length) {
+            let count = entry.count;
+            return Err(ImportError::malformed(
+                shown(path),
+                format!("{length} bytes, but {count} samples take {sample} bytes each"),
+            ));
+        }
+        let bytes = fs::read(path).map_err(unreadable)?;
+        let found = hex(&Sha256::digest(&bytes));
+        // The file may have changed since its length was asked for.
+        match found == entry.sha256 && Some(bytes.len()) == expected {
+            true => Ok(bytes),
+            false => Err(ImportError::Damaged {
+                path: path.to_owned(),
+                expected: entry.sha256.clone(),
+                found,
+            }),
+        }
+    }
+
+    /// The samples of a split at the positions `indices`, in that order, without names. Only the blocks that
+    /// hold some of them are read, each once.
+    ///
+    /// # Errors
+    /// [`ImportError::OutOfRange`], and those of [`Self::read_block`].
+    pub fn samples(&self, split: Split, indices: &[usize]) -> Result<Part, ImportError> {
+        let count = self.manifest.count(split);
+        if let Some(&index) = indices.iter().find(|&&index| index >= count) {
+            return Err(ImportError::OutOfRange {
+                what: "sample",
+                index,
+                count,
+            });
+        }
+        let blocks = self.manifest.blocks.iter().enumerate();
+        let own: Vec<_> = blocks.filter(|(_, block)| block.split == split).collect();
+        let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, &index) in indices.iter().enumerate() {
+            // Blocks follow each other from 0, as the manifest was checked for.
+            let after = own.partition_point(|(_, block)| block.first <= index);
+            wanted.entry(own[after - 1].0).or_default().push(place);
+        }
+        let size = self.manifest.sample_bytes();
+        let mut part = Part {
+            pixels: vec![0; indices.len() * size],
+            labels: vec![0; indices.len()],
+            names: Vec::new(),
+        };
+        for (number, places) in wanted {
+            let block = self.read_block(number)?;
+            for place in places {
+                let at = indices[place] - block.first;
+                let pixels = &block.pixels[at * size..][..size];
+                part.pixels[place * size..][..size].copy_from_slice(pixels);
+                part.labels[place] = block.labels[at];
+            }
+        }
+        Ok(part)
+    }
+
+    /// Names of the files of a split's samples; none if the set was packed without names.
+    ///
+    /// # Errors
+    /// [`ImportError::Unreadable`], and [`ImportError::Malformed`] if some are missing.
+    pub fn names(&self, split: Split) -> Result<Option<Vec<String>>, ImportError> {
+        names::read(&self.folder, &self.manifest, split)
+    }
+}

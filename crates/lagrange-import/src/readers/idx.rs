@@ -1,0 +1,76 @@
+//! IDX files: recognised, but read elsewhere.
+
+use crate::format::Reader;
+use crate::found::Found;
+use crate::place::{Place, name_of};
+use crate::{Format, ImportError, Options};
+use std::path::Path;
+
+pub(crate) struct Idx;
+
+/// Folders in which IDX files lie below the one that is given.
+const FOLDERS: [&str; 7] = [
+    "raw",
+    "gzip",
+    "MNIST/raw",
+    "FashionMNIST/raw",
+    "KMNIST/raw",
+    "EMNIST/raw",
+    "QMNIST/raw",
+];
+
+impl Reader for Idx {
+    fn format(&self) -> Format {
+        Format::Idx
+    }
+
+    fn fits(&self, place: &Place) -> bool {
+        let here = has_idx(place);
+        let mut below = FOLDERS.iter().map(|name| place.path.join(name));
+        here || below.any(|path| Place::open(&path).is_ok_and(|place| has_idx(&place)))
+    }
+
+    fn read(&self, place: &Place, _: &Options) -> Result<Found, ImportError> {
+        Err(ImportError::ReadElsewhere {
+            path: place.path.clone(),
+        })
+    }
+}
+
+fn has_idx(place: &Place) -> bool {
+    // Some archives unpack each file into a folder of its name.
+    let all = place.files.iter().chain(&place.folders);
+    all.into_iter().any(|path| is_idx(&name_of(path)))
+}
+
+/// Whether a name is as in `train-images-idx3-ubyte.gz` or `t10k-labels.idx1-ubyte`.
+fn is_idx(name: &str) -> bool {
+    let mut ends = name.split("idx").skip(1);
+    ends.any(|end| {
+        let kind = end.strip_prefix(|c: char| c.is_ascii_digit());
+        kind.is_some_and(|kind| kind.starts_with("-ubyte") || kind.starts_with("-int"))
+    })
+}
+
+/// Whether `path` is no file, but the common beginning of the names of IDX files, as `emnist-letters` is.
+pub(crate) fn is_beginning(path: &Path) -> bool {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    let parent = match parent.as_os_str() {
+        here if here.is_empty() => Path::new("."),
+        _ => parent,
+    };
+    if path.exists() {
+        return false;
+    }
+    let beginning = format!("{}-", name.to_string_lossy());
+    let begins = |place: Place| {
+        let mut names = place.files.iter().map(|path| name_of(path));
+        names.any(|name| name.starts_with(&beginning) && is_idx(&name))
+    };
+    let folders = std::iter::once(parent.to_owned()).chain(FOLDERS.map(|name| parent.join(name)));
+    folders
+        .into_iter()
+        .any(|path| Place::open(&path).is_ok_and(begins))
+}

@@ -1,0 +1,177 @@
+//! What was found during an import, for people.
+
+use crate::gather::Decoded;
+use crate::{Format, Split};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Account of an import.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The format read.
+    pub format: Format,
+    /// Height and width in pixels, and channels, of the result.
+    pub size: (usize, usize, usize),
+    /// The classes in their order, with the samples of each.
+    pub classes: Vec<ClassCounts>,
+    /// Number of pictures of each height and width, as they were stored.
+    pub sizes: BTreeMap<(usize, usize), usize>,
+    /// Pictures left out, each with its fault.
+    pub unreadable: Vec<String>,
+    /// Number of pictures that were resized.
+    pub resized: usize,
+    /// Number of pictures turned from grey to colour or from colour to grey.
+    pub converted: usize,
+    /// Number of hidden files, and of files that are no pictures.
+    pub skipped: usize,
+    /// Pictures of one split that are in another one as well.
+    pub duplicates: Duplicates,
+    /// What deserves attention, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// Number of samples of a class in each split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassCounts {
+    /// Name of the class.
+    pub name: String,
+    /// Number of its training samples.
+    pub train: usize,
+    /// Number of its validation samples.
+    pub validation: usize,
+    /// Number of its test samples.
+    pub test: usize,
+}
+
+impl ClassCounts {
+    /// Number of samples in a split.
+    #[must_use]
+    pub fn of(&self, split: Split) -> usize {
+        match split {
+            Split::Train => self.train,
+            Split::Validation => self.validation,
+            Split::Test => self.test,
+        }
+    }
+}
+
+/// Pictures of equal bytes, once decoded, in two splits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Number of validation and test samples that an earlier split has too.
+    pub count: usize,
+    /// The first five: the sample of the earlier split, and that of the later one.
+    pub first: Vec<(String, String)>,
+}
+
+impl Report {
+    /// A report with what decoding tells; takes the list of unreadable pictures.
+    pub(crate) fn new(format: Format, decoded: &mut Decoded<'_>, channels: usize) -> Self {
+        let pictures = decoded.samples.iter();
+        let converted = pictures.filter(|(_, pixels)| pixels.channels != channels);
+        let kept = decoded.sizes.get(&decoded.size).copied().unwrap_or(0);
+        Self {
+            format,
+            size: (decoded.size.0, decoded.size.1, channels),
+            classes: Vec::new(),
+            resized: decoded.samples.len().saturating_sub(kept),
+            converted: converted.count(),
+            sizes: std::mem::take(&mut decoded.sizes),
+            unreadable: std::mem::take(&mut decoded.unreadable),
+            skipped: 0,
+            duplicates: Duplicates::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Notes that the test split was drawn here.
+    pub(crate) fn note_drawn(&mut self, share: f64) {
+        let count = self.count(Split::Test);
+        self.warnings.push(format!(
+            "the source has no test split: {} pictures of the train split were held out ({} of each class)",
+            thousands(count),
+            percent(share)
+        ));
+    }
+
+    /// Number of samples in a split.
+    #[must_use]
+    pub fn count(&self, split: Split) -> usize {
+        self.classes.iter().map(|class| class.of(split)).sum()
+    }
+
+    /// Format, counts and size in one line:
+    /// `image-folder: 10 classes, 50,000 + 10,000 images, 32x32 RGB`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let counts = Split::ALL.map(|split| self.count(split));
+        let counts = counts.into_iter().filter(|&count| count > 0).map(thousands);
+        let (height, width, channels) = self.size;
+        format!(
+            "{}: {} classes, {} images, {height}x{width} {}",
+            self.format,
+            thousands(self.classes.len()),
+            counts.collect::<Vec<_>>().join(" + "),
+            if channels == 1 { "grey" } else { "RGB" },
+        )
+    }
+}
+
+/// The summary, then a line for each thing out of the ordinary.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary())?;
+        let counted = [
+            (self.resized, "pictures were resized"),
+            (self.converted, "pictures changed between grey and colour"),
+            (
+                self.skipped,
+                "hidden files or files that are no pictures were skipped",
+            ),
+            (
+                self.unreadable.len(),
+                "pictures could not be read and were left out",
+            ),
+            (self.duplicates.count, "pictures are in two splits"),
+        ];
+        for (count, what) in counted.into_iter().filter(|&(count, _)| count > 0) {
+            write!(f, "\n{} {what}", thousands(count))?;
+        }
+        self.warnings
+            .iter()
+            .try_for_each(|line| write!(f, "\n{line}"))
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 1000.0).round() / 10.0)
+}
+
+fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(thousands(count), text);
+        }
+    }
+}

@@ -86,7 +86,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
         args.model.clone()
     };
     let model = Model::load(&path)?;
-    let dataset = Dataset::load(args.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.data_dir.as_deref())?;
     let confusion = model.evaluate(&dataset, Split::Test, 0);
     let confusion =
         confusion.with_context(|| format!("{}: pass the right --data-dir", path.display()))?;

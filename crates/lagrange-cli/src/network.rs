@@ -4,7 +4,7 @@ use crate::args::RunArgs;
 use crate::output::{print, print_json};
 use anyhow::Result;
 use clap::Args;
-use lagrange::{DatasetSummary, RunSpec, run_spec};
+use lagrange::{RunSpec, run_spec, summarise};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::network::{NETWORK_PRESETS, Stage};
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub fn run(args: &NetworkArgs) -> Result<()> {
         let lines = lines.map(|(name, about)| format!("{name:<10} {about}\n"));
         return Ok(print(&lines.collect::<String>())?);
     }
-    let data = DatasetSummary::load(args.run.data_dir.as_deref())?;
+    let data = summarise(args.run.data_dir.as_deref())?;
     let summary = summary(&run_spec(args.run.configuration()?, &data)?);
     match args.run.json {
         true => Ok(print_json(&summary)?),

@@ -65,6 +65,7 @@
 //! | `picture` | decoding, sizes and channels |
 //! | `gather` | from samples to [`Imported`] and [`Report`] |
 //! | `packed` | [`pack`], [`PackedSet`] |
+//! | `load` | [`load`]: any of these, or the embedded set, as a [`lagrange_data::Dataset`] |
 //! | `sheet` | [`contact_sheet`] |
 //! | `names` | natural order, names of splits, names in messages |
 
@@ -73,6 +74,7 @@ mod format;
 mod found;
 mod gather;
 mod imported;
+mod load;
 mod names;
 mod options;
 mod packed;
@@ -85,6 +87,7 @@ mod sheet;
 pub use error::ImportError;
 pub use format::{Format, recognise};
 pub use imported::{Imported, Part, Split};
+pub use load::{LoadError, load, load_hashed, summarise};
 pub use options::{Channels, Layout, Options};
 pub use packed::{Block, BlockEntry, Manifest, PackedSet, pack};
 pub use report::{ClassCounts, Duplicates, Report};

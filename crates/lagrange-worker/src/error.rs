@@ -2,7 +2,8 @@
 
 use crate::store::StoreError;
 use lagrange_core::network::NetworkError;
-use lagrange_data::{DataError, TaskError};
+use lagrange_data::TaskError;
+use lagrange_import::LoadError;
 use lagrange_protocol::{Address, CertificateFault};
 use std::time::Duration;
 use tokio_rustls::rustls::AlertDescription;
@@ -12,7 +13,7 @@ use tokio_rustls::rustls::AlertDescription;
 pub enum WorkerError {
     /// The data cannot be loaded.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(#[from] LoadError),
     /// A task that does not suit the classes of the data.
     #[error(transparent)]
     Task(#[from] TaskError),

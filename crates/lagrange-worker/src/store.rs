@@ -2,8 +2,9 @@
 
 use lagrange_core::network::Shape;
 use lagrange_data::{
-    BatchOrder, DataError, Dataset, Partition, PartitionError, ShardData, Split, SplitCounts,
+    BatchOrder, Dataset, Partition, PartitionError, ShardData, Split, SplitCounts,
 };
+use lagrange_import::{LoadError, load_hashed};
 use lagrange_protocol::RunSpec;
 use std::collections::HashMap;
 use std::fmt;
@@ -22,11 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// let dataset = Arc::new(Dataset::new(set.clone(), set));
 /// let (loaded, hash) = DataSource::from(dataset.clone()).load()?;
 /// assert!(Arc::ptr_eq(&loaded, &dataset) && hash == dataset.sha256());
-/// # Ok::<(), lagrange_data::DataError>(())
+/// # Ok::<(), lagrange_import::LoadError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub enum DataSource {
-    /// The embedded MNIST, or the IDX files of a directory; loaded again when new shards are needed.
+    /// The embedded MNIST, or whatever set a path holds; loaded again when new shards are needed.
     Files(Option<PathBuf>),
     /// A set in this process, shared with others.
     Shared(Arc<Dataset>),
@@ -42,11 +43,11 @@ impl DataSource {
     /// Loads the whole set and its hash.
     ///
     /// # Errors
-    /// [`DataError`] if files cannot be read or are malformed.
-    pub fn load(&self) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
+    /// [`LoadError`] if files cannot be read or are malformed.
+    pub fn load(&self) -> Result<(Arc<Dataset>, [u8; 32]), LoadError> {
         match self {
-            Self::Files(directory) => {
-                let (dataset, hash) = Dataset::load_hashed(directory.as_deref())?;
+            Self::Files(path) => {
+                let (dataset, hash) = load_hashed(path.as_deref())?;
                 Ok((Arc::new(dataset), hash))
             }
             Self::Shared(dataset) => Ok((Arc::clone(dataset), dataset.sha256())),
@@ -59,7 +60,7 @@ impl DataSource {
 pub enum StoreError {
     /// The set cannot be loaded.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(#[from] LoadError),
     /// The files are no longer those of the handshake.
     #[error("the dataset's files changed during the run; restore them and repeat the run")]
     Changed,

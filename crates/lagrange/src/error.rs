@@ -4,7 +4,7 @@ use crate::folder::FolderError;
 use crate::machine::{MachineError, NoThread};
 use crate::model::ModelError;
 use crate::run_folder::Unsaved;
-use crate::{DataError, ServeError, SpecError};
+use crate::{LoadError, ServeError, SpecError};
 use lagrange_coordinator::CheckpointError;
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub enum RunError {
     Spec(#[from] SpecError),
     /// The data cannot be had.
     #[error("{0}")]
-    Data(#[from] DataError),
+    Data(#[from] LoadError),
     /// The run's folder.
     #[error("{0}")]
     Folder(#[from] FolderError),
@@ -67,6 +67,12 @@ pub enum RunError {
     /// No async runtime can be had.
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),
+}
+
+impl From<lagrange_data::DataError> for RunError {
+    fn from(error: lagrange_data::DataError) -> Self {
+        Self::Data(error.into())
+    }
 }
 
 impl From<NoThread> for RunError {

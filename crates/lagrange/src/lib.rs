@@ -61,6 +61,7 @@ pub use lagrange_coordinator::{
 };
 pub use lagrange_core::network::{Network, NetworkSpec};
 pub use lagrange_core::solver::SolveError;
+pub use lagrange_import::{LoadError, load, summarise};
 pub use lagrange_data::{
     DataError, Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Question, Split, Task,
     TaskError,

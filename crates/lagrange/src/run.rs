@@ -15,6 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use lagrange_import::summarise;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
 
@@ -230,7 +231,7 @@ impl Prepared {
 /// Everything of `data` but its pixels; the embedded MNIST need not be unpacked for it.
 fn summary_of(data: &DataSource) -> Result<DatasetSummary, RunError> {
     match data {
-        DataSource::Files(directory) => Ok(DatasetSummary::load(directory.as_deref())?),
+        DataSource::Files(path) => Ok(summarise(path.as_deref())?),
         DataSource::Shared(dataset) => Ok(DatasetSummary::of(dataset)?),
     }
 }

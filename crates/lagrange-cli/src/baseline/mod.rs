@@ -114,7 +114,7 @@ pub(crate) fn check(kind: BaselineKind, config: &Config, problem: &Problem) -> R
 /// If the configuration or the data are wrong, or training diverges.
 pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
     let config = args.run.configuration()?;
-    let dataset = Dataset::load(args.run.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.run.data_dir.as_deref())?;
     let question = Question::new(config.task, &dataset.classes, &config.positive)?;
     let problem = Problem::new(&dataset, question, config.train_limit, config.validation)?;
     drop(dataset);

@@ -7,7 +7,7 @@ use crate::args::RunArgs;
 use crate::output;
 use anyhow::{Result, bail};
 use clap::Args;
-use lagrange::{DatasetFacts, DatasetSummary, RunSpec};
+use lagrange::{DatasetFacts, RunSpec, summarise};
 use lagrange_core::blas;
 use lagrange_core::schedule::ScheduleKind;
 use serde::Serialize;
@@ -97,7 +97,7 @@ pub async fn run(args: &BenchArgs) -> Result<Measured> {
     if config.schedule.kind != ScheduleKind::Streaming {
         bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
     }
-    let dataset = DatasetSummary::load(args.run.data_dir.as_deref())?;
+    let dataset = summarise(args.run.data_dir.as_deref())?;
     let spec = RunSpec::new(config, DatasetFacts::of(&dataset))?;
     let cores = lagrange::machine::cores();
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];

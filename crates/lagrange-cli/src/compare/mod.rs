@@ -74,7 +74,7 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
         false => (args.train_limit, args.seeds.as_slice()),
     };
     let rows = rows(args);
-    let dataset = Dataset::load(args.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.data_dir.as_deref())?;
     let cells = Cells { args, limit };
     let question = Question::new(args.task, &dataset.classes, &[])?;
     cells.check(&rows, &dataset, &question).await?;

@@ -7,7 +7,7 @@ use crate::args::RunArgs;
 use crate::statistics::commonest_share;
 use crate::train::check_workers;
 use anyhow::{Result, bail};
-use lagrange::{Config, DatasetSummary, RunSpec, run_spec};
+use lagrange::{Config, DatasetSummary, RunSpec, run_spec, summarise};
 use lagrange_coordinator::hexadecimal;
 use std::ffi::OsString;
 
@@ -37,7 +37,7 @@ pub(super) fn prepare(args: &SweepArgs) -> Result<Vec<Planned>> {
     }
     args.workers.map_or(Ok(()), |n| check_workers(n.into()))?;
     let settings = settings(&args.grid)?;
-    let dataset = DatasetSummary::load(args.run.data_dir.as_deref())?;
+    let dataset = summarise(args.run.data_dir.as_deref())?;
     let seed = args.seeds.as_slice()[0];
     let without_grid = configuration(&args.run, &[], seed).and_then(|c| check(&c, &dataset));
     let mut planned: Vec<Planned> = Vec::with_capacity(settings.len());

@@ -7,7 +7,8 @@ use crate::link::{Link, SILENT};
 use crate::options::WorkerOptions;
 use crate::store::ShardStore;
 use lagrange_core::network::Network;
-use lagrange_data::{DataError, Dataset, Question};
+use lagrange_data::{Dataset, Question};
+use lagrange_import::LoadError;
 use lagrange_protocol::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
 };
@@ -188,7 +189,7 @@ fn not_joined(address: &Address, status: &Status) -> WorkerError {
 }
 
 /// Loads the set on the executor.
-async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), DataError> {
+async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), LoadError> {
     let source = options.source.clone();
     let (done, loaded) = oneshot::channel();
     let task = move || {

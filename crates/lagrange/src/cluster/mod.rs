@@ -9,6 +9,7 @@ use crate::observer::Observers;
 use crate::run::{Prepared, Surroundings};
 use crate::{Config, DataSource, Dataset, Observer, Rules, Run, RunDir, RunError, Security, Stop};
 use lagrange_coordinator::connections_of;
+use lagrange_import::load;
 use processes::{Children, MakeCommand};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -232,7 +233,7 @@ impl Cluster {
     fn shared(&self, data: DataSource) -> Result<DataSource, RunError> {
         match (&self.workers, data) {
             (Workers::InProcess, DataSource::Files(directory)) => {
-                Ok(Arc::new(Dataset::load(directory.as_deref())?).into())
+                Ok(Arc::new(load(directory.as_deref())?).into())
             }
             (_, data) => Ok(data),
         }

@@ -1,0 +1,151 @@
+//! `lagrange data`: what a path holds, and its import into a packed set.
+
+use crate::output::{print, tell};
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use lagrange::write_file;
+use lagrange_import::{
+    Channels, Format, Imported, Layout, Options, PackedSet, Report, contact_sheet, pack, read,
+};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// `lagrange data`
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// `lagrange data ...`
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Say what a path holds: format, classes, splits, sizes, pictures that cannot be read or are in two
+    /// splits.
+    Inspect(InspectArgs),
+    /// Decode a set once, and pack it for training: blocks with hashes, of which a worker reads its own.
+    Import(ImportArgs),
+}
+
+/// `lagrange data inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The set: a folder, an archive, a table, an array file.
+    pub path: PathBuf,
+    /// How to read it.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// Write a PNG with pictures of every class.
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
+}
+
+/// `lagrange data import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The set: a folder, an archive, a table, an array file.
+    pub path: PathBuf,
+    /// Folder of the packed set, to be given to --data afterwards.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How to read it.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// Pictures of a block [default: as many as make about 4 MB].
+    #[arg(long, value_name = "N")]
+    pub block: Option<NonZeroUsize>,
+}
+
+/// How a set is read.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
+    /// Insist on a format instead of telling it by what is there.
+    #[arg(long, value_name = "FORMAT")]
+    pub data_format: Option<Format>,
+    /// Height and width that all pictures get: the shorter side is fitted, and the centre taken [default: the
+    /// size that all have].
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<(usize, usize)>,
+    /// grey or rgb [default: grey if every picture is stored as grey].
+    #[arg(long, value_parser = |text: &str| text.parse::<Channels>())]
+    pub channels: Option<Channels>,
+    /// Axes of arrays: nhw, nhwc or nchw [default: told by the axis of 1 or 3].
+    #[arg(long, value_parser = |text: &str| text.parse::<Layout>())]
+    pub layout: Option<Layout>,
+    /// Share of every class that becomes the test split where the set has none.
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().test_share)]
+    pub test_share: f64,
+    /// Leave out pictures that cannot be read, instead of stopping.
+    #[arg(long)]
+    pub skip_unreadable: bool,
+}
+
+impl ReadingArgs {
+    fn options(&self) -> Options {
+        Options {
+            format: self.data_format,
+            size: self.size,
+            channels: self.channels,
+            layout: self.layout,
+            test_share: self.test_share,
+            skip_unreadable: self.skip_unreadable,
+        }
+    }
+}
+
+/// `32x48`: height, then width.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| {
+        Some((height.trim().parse().ok()?, width.trim().parse().ok()?))
+    });
+    sides.ok_or_else(|| "give height and width in pixels, for example 32x32".to_owned())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the set cannot be read, or the result not be written.
+pub fn run(args: &DataArgs) -> Result<()> {
+    match &args.command {
+        DataCommand::Inspect(args) => inspect(args),
+        DataCommand::Import(args) => import(args),
+    }
+}
+
+fn inspect(args: &InspectArgs) -> Result<()> {
+    let (set, report) = found(&args.path, &args.reading)?;
+    if let Some(path) = &args.sheet {
+        write_file(path, &contact_sheet(&set, PICTURES)?)?;
+        tell(&format!("pictures of every class: {}", path.display()));
+    }
+    Ok(print(&report.to_string())?)
+}
+
+/// Pictures of each class on a sheet.
+const PICTURES: usize = 10;
+
+fn import(args: &ImportArgs) -> Result<()> {
+    let (set, report) = found(&args.path, &args.reading)?;
+    let packed = pack(&set, &args.out, args.block)?;
+    let blocks = packed.manifest().blocks.len();
+    let text = format!(
+        "{report}{} blocks in {}, set {}\n",
+        blocks,
+        args.out.display(),
+        packed.identity()
+    );
+    Ok(print(&text)?)
+}
+
+/// The set at `path`; IDX files and packed sets too.
+fn found(path: &Path, reading: &ReadingArgs) -> Result<(Imported, Report)> {
+    if PackedSet::is_in(path) {
+        bail!(
+            "{}: a packed set already: give it to --data",
+            path.display()
+        );
+    }
+    let options = reading.options();
+    read(path, &options).with_context(|| "the set cannot be read".to_owned())
+}

@@ -142,6 +142,12 @@ pub enum ImportError {
         /// Number of them.
         count: usize,
     },
+    /// Nothing to learn from at all.
+    #[error("no labelled picture is there{notes}")]
+    NoPictures {
+        /// What was left out, after a semicolon each.
+        notes: String,
+    },
     /// A split without samples.
     #[error("the {split} split is empty{hint}")]
     EmptySplit {
@@ -158,7 +164,7 @@ pub enum ImportError {
         /// Where it occurs.
         elsewhere: String,
     },
-    /// One class, or none.
+    /// One class.
     #[error("{found}; at least two are needed, each a folder or a label of its own")]
     TooFewClasses {
         /// What was found.

@@ -134,8 +134,8 @@ pub(crate) trait Reader: Sync {
 /// ```
 ///
 /// # Errors
-/// [`ImportError::Absent`], [`ImportError::Unreadable`], [`ImportError::Unrecognised`] if no format fits, with
-/// what is there, and [`ImportError::Ambiguous`] if several fit.
+/// [`ImportError::Absent`], [`ImportError::Unreadable`], [`ImportError::Unrecognised`] if no format fits,
+/// with what is there, and [`ImportError::Ambiguous`] if several fit.
 pub fn recognise(path: &Path) -> Result<Format, ImportError> {
     match Place::open(path) {
         Ok(place) => Ok(fitting(&place)?.format()),

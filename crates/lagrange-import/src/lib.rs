@@ -28,13 +28,16 @@
 //! | format | what must be there |
 //! |---|---|
 //! | `image-folder` | `SPLIT/CLASS/..` or `CLASS/..` with pictures at any depth |
-//! | `labels-file` | `metadata.csv`, `metadata.jsonl` or `labels.csv` with `file_name`, `label` and perhaps `split`; paths are relative to the table; in a folder of a split, too |
-//! | `npz`, `npy` | arrays `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`, or `x` and `y`; `images` and `labels` as well |
-//! | `cifar-binary`, `cifar-pickle` | CIFAR-10 and CIFAR-100 as their authors publish them; of CIFAR-100 the fine labels |
+//! | `labels-file` | `metadata.csv`, `metadata.jsonl` or `labels.csv`, in each split's folder or in one |
+//! | `npz`, `npy` | arrays `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`, or `x` and `y` |
+//! | `cifar-binary`, `cifar-pickle` | CIFAR-10 and CIFAR-100 as their authors publish them |
 //! | `pixel-csv` | `label` and a column for each pixel; of colour, channels last |
 //! | `webdataset` | `.tar` files of pictures and `.cls` files by the same base name |
 //! | `parquet` | Parquet files of the Hugging Face Hub (cargo feature `parquet`) |
 //! | `idx` | recognised, but read by another crate |
+//!
+//! A labels file has the columns or keys `file_name` and `label` and perhaps `split`; paths are relative to
+//! it. Arrays may be called `train_images` and `train_labels` as well. Of CIFAR-100 the fine labels count.
 //!
 //! Pictures are PNG and JPEG files; with the cargo feature `more-formats` also BMP, GIF (the first frame),
 //! WebP, TIFF and PNM.
@@ -52,6 +55,8 @@
 //!   side is up is followed.
 //! - Pixels of arrays are bytes, whole numbers from 0 to 255 of any type, or, if all pixels of all arrays
 //!   are floats from 0 to 1, `round(255 x)`.
+//! - Samples keep the order of their source, in folders the natural order of their paths: they may be sorted
+//!   by class, so that training must shuffle them.
 //! - A picture that is damaged, cut off, or larger than 64 megapixels is an error that names it, or left
 //!   out ([`Options::skip_unreadable`]).
 //!

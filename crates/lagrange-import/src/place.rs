@@ -1,7 +1,7 @@
 //! What is at a path: a file, or a folder listed once.
 
-use crate::ImportError;
 use crate::names::{at_most, natural, shown, tidy};
+use crate::{ImportError, PackedSet};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -67,6 +67,9 @@ impl Place {
     pub(crate) fn holdings(&self) -> String {
         if !self.is_folder {
             return kind_of_file(&self.path);
+        }
+        if PackedSet::is_in(&self.path) {
+            return "the folder holds a packed set, which is imported already".to_owned();
         }
         let folders = self
             .folders
@@ -207,7 +210,7 @@ pub(crate) fn head(path: &Path, count: u64) -> Vec<u8> {
 /// Kind of a file that is no data set, with what helps.
 fn kind_of_file(path: &Path) -> String {
     let head = head(path, 512);
-    let kinds: [(&[u8], &str); 8] = [
+    let kinds: [(&[u8], &str); 9] = [
         (b"\x1f\x8b", "gzip data: unpack it (tar xzf, or gunzip)"),
         (
             b"\xfd7zXZ\0",
@@ -226,6 +229,10 @@ fn kind_of_file(path: &Path) -> String {
         (
             b"version https://git-lfs",
             "a git-lfs pointer: fetch the file itself (git lfs pull)",
+        ),
+        (
+            b"\x93NUMPY",
+            "one array: give the folder of it and of its labels (x.npy and y.npy)",
         ),
         (
             b"<",

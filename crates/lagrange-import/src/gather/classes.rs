@@ -17,11 +17,6 @@ pub(super) struct Order {
 pub(super) fn order(classes: &Classes) -> Result<Order, ImportError> {
     let found = classes.names();
     match found {
-        [] => {
-            return Err(ImportError::TooFewClasses {
-                found: "there is no labelled picture".to_owned(),
-            });
-        }
         [one] => {
             return Err(ImportError::TooFewClasses {
                 found: format!("all pictures are of one class, {one:?}"),

@@ -32,6 +32,12 @@ pub(crate) fn gather(
     format: Format,
     options: &Options,
 ) -> Result<(Imported, Report), ImportError> {
+    if found.samples.is_empty() {
+        let notes = found.warnings.iter().map(|note| format!("; {note}"));
+        return Err(ImportError::NoPictures {
+            notes: notes.collect(),
+        });
+    }
     // Messages name training pictures first, whatever order the source has its splits in.
     found.samples.sort_by_key(|sample| sample.split);
     let order = classes::order(&found.classes)?;

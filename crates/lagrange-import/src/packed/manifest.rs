@@ -76,7 +76,7 @@ impl Manifest {
     /// Mean and standard deviation of each channel over the training split, from 0 to 255.
     #[must_use]
     pub fn moments(&self) -> Vec<(f64, f64)> {
-        let values = (self.train * self.height * self.width).max(1) as f64;
+        let values = (self.train as f64 * self.height as f64 * self.width as f64).max(1.0);
         let channels = self.sums.iter().zip(&self.squares);
         let moments = channels.map(|(&sum, &squares)| {
             let mean = sum as f64 / values;

@@ -32,6 +32,12 @@ pub struct Block {
 }
 
 impl PackedSet {
+    /// Whether `folder` holds a packed set, or one that is damaged.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(manifest::FILE).is_file()
+    }
+
     /// Reads and checks the manifest in `folder`; blocks are read when they are asked for.
     ///
     /// # Errors

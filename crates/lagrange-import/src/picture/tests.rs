@@ -128,6 +128,25 @@ fn a_picture_is_resized_to_cover_the_size_and_its_centre_taken() {
     );
 }
 
+#[cfg(feature = "more-formats")]
+#[test]
+fn more_formats_are_read() {
+    for format in [
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+    ] {
+        let file = encoded::<Rgb<u8>>(2, 1, vec![255, 0, 0, 0, 0, 255], format);
+        assert_eq!(
+            channels(&file),
+            (3, vec![255, 0, 0, 0, 0, 255]),
+            "{format:?}"
+        );
+    }
+    assert_eq!(channels(b"P2 2 1 255 7 8"), (1, vec![7, 8]));
+}
+
 #[test]
 fn grey_is_repeated_and_colour_weighed() {
     assert_eq!(

@@ -54,13 +54,13 @@ pub fn write(folder: &Path) {
             writer.close().expect("closed");
         }
         let labels: Vec<i64> = labels.collect();
-        let mut writer = group.next_column().expect("a column").expect("a column");
+        let mut last = group.next_column().expect("a column").expect("a column");
         let levels = vec![1; labels.len()];
-        let typed = writer.typed::<Int64Type>();
+        let typed = last.typed::<Int64Type>();
         typed
             .write_batch(&labels, Some(&levels), None)
             .expect("written");
-        writer.close().expect("closed");
+        last.close().expect("closed");
         group.close().expect("closed");
         writer.close().expect("closed");
     }

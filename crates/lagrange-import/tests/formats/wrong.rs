@@ -21,6 +21,9 @@ fn what_is_there_is_listed_when_no_format_fits() {
     put(folder.path(), "notes.txt", b"x");
     put(folder.path(), "more/notes.txt", b"x");
     assert!(error(folder.path()).contains("the folder holds more/, notes.txt; known"));
+    let packed = folder.path().join("packed");
+    put(&packed, "manifest.toml", b"x");
+    assert!(error(&packed).contains("holds a packed set, which is imported already"));
     for (bytes, kind) in [
         (&b"\x1f\x8b\x08"[..], "it is gzip data: unpack it"),
         (b"PK\x03\x04", "it is a zip archive"),
@@ -213,6 +216,19 @@ fn pickles_that_would_run_code_are_refused() {
     put(folder.path(), "data_batch_1.bin", &[0; 3074]);
     std::fs::remove_file(folder.path().join("data_batch_1")).expect("removed");
     assert!(error(folder.path()).contains("3074 bytes are not a multiple of 3073"));
+}
+
+#[cfg(not(feature = "more-formats"))]
+#[test]
+fn pictures_of_other_kinds_name_the_feature() {
+    let folder = folder();
+    put(folder.path(), "a/1.bmp", b"BM");
+    put(folder.path(), "b/1.webp", b"RIFF");
+    let message = error(folder.path());
+    assert!(
+        message.starts_with("no labelled picture is there; a/ has 1 pictures of kinds that need")
+    );
+    assert!(message.contains("the feature `more-formats`"), "{message}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn launch(folder: &Path, name: &str, classic: bool, address: &str) -> Launch {
         run_dir: folder.join(name),
         run: run.map(str::to_owned).to_vec(),
         rules: Vec::new(),
-        data: vec!["--data-dir".to_owned(), text("")],
+        data: vec!["--data".to_owned(), text("")],
     }
 }
 

@@ -17,10 +17,10 @@ fn one_line(stderr: &str, parts: &[&str]) {
 #[test]
 fn bad_data_is_named_by_file_and_cause() {
     let folder = tempfile::tempdir().expect("folder");
-    let train = |dir: &Path| failure(&["train", "--data-dir", path(dir)], 1);
+    let train = |dir: &Path| failure(&["train", "--data", path(dir)], 1);
     one_line(
         &train(folder.path()),
-        &["no train-images-idx3-ubyte", "--data-dir"],
+        &["no train-images-idx3-ubyte", "--data"],
     );
 
     write_idx(&bars(40, 10), folder.path());
@@ -275,7 +275,7 @@ fn help_and_configuration_are_printed() {
         "--workers",
         "--in-process",
         "--preset",
-        "--data-dir",
+        "--data",
         "--train-limit",
         "--run-dir",
         "--json",

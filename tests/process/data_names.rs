@@ -70,7 +70,7 @@ impl Place {
         let (config, run) = (self.text("tiny.toml"), self.text(run));
         let mut command = lagrange(&["train", "--json", "--quiet", "--workers", "1"]);
         command.args(["--config", &config, "--run-dir", &run]);
-        command.arg("--data-dir").arg(data);
+        command.arg("--data").arg(data);
         command
     }
 
@@ -130,7 +130,7 @@ fn a_model_has_the_figures_of_its_training_set_and_is_evaluated_with_them() {
     assert!(header.contains(&entry), "{entry} in {header}");
     assert_ne!(entry, "\"mean\":\"0.1307\"");
     let (run, data) = (place.text("run"), place.text("plain"));
-    let evaluated = json(&["evaluate", &run, "--data-dir", &data, "--json"]);
+    let evaluated = json(&["evaluate", &run, "--data", &data, "--json"]);
     assert_eq!(evaluated["test_accuracy"], result["test_accuracy"]);
 }
 
@@ -160,10 +160,7 @@ fn labels_above_nine_are_odd_or_even_but_no_digits() {
 #[track_caller]
 fn refused(data: &Path, parts: &[&str]) {
     let data = data.to_str().expect("UTF-8");
-    for command in [
-        &["train", "--data-dir", data][..],
-        &["worker", "--data-dir", data],
-    ] {
+    for command in [&["train", "--data", data][..], &["worker", "--data", data]] {
         let stderr = failure(command, 1);
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         for part in parts {
@@ -176,10 +173,7 @@ fn refused(data: &Path, parts: &[&str]) {
 fn where_there_is_no_set_the_message_says_what_there_is() {
     let place = Place::new(&bars(8, 4));
     let at = |name: &str| place.at(name);
-    refused(
-        &at("none"),
-        &["none: there is no such folder", "--data-dir"],
-    );
+    refused(&at("none"), &["none: there is no such folder", "--data"]);
     let images = at("plain").join(NAMES[0]);
     refused(&images, &["this is an IDX file of images, not a folder"]);
     fs::create_dir(at("empty")).expect("created");
@@ -221,6 +215,6 @@ fn what_is_no_idx_file_is_called_by_its_name() {
     blank.train.images.pixels.fill(255);
     let place = Place::new(&blank);
     let data = place.text("plain");
-    let stderr = failure(&["train", "--data-dir", &data], 1);
+    let stderr = failure(&["train", "--data", &data], 1);
     assert!(stderr.contains("nothing to learn"), "{stderr}");
 }

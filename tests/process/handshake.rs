@@ -71,7 +71,7 @@ async fn the_coordinator_refuses_strangers() {
     );
     let data = refused(hello([0; 32])).await;
     assert!(
-        data.contains("dataset 000000000000") && data.contains("--data-dir"),
+        data.contains("dataset 000000000000") && data.contains("--data"),
         "{data}"
     );
     let network = refused(v1::Hello {
@@ -174,7 +174,7 @@ async fn a_worker_with_other_data_is_refused() {
             "worker",
             "--connect",
             &address.to_string(),
-            "--data-dir",
+            "--data",
             directory,
         ])
         .output()

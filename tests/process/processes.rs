@@ -295,7 +295,7 @@ fn any_idx_set_of_square_images_trains_with_its_own_network() {
         "--json",
         "--workers",
         "2",
-        "--data-dir",
+        "--data",
         &data,
         "--config",
         &config,
@@ -303,12 +303,12 @@ fn any_idx_set_of_square_images_trains_with_its_own_network() {
         &run_dir,
     ]);
     assert!(result["test_accuracy"].as_f64() > Some(0.95), "{result}");
-    let evaluation = json(&["evaluate", &run_dir, "--data-dir", &data, "--json"]);
+    let evaluation = json(&["evaluate", &run_dir, "--data", &data, "--json"]);
     assert_eq!(evaluation["test_accuracy"], result["test_accuracy"]);
     // The embedded MNIST has another size.
     let stderr = failure(&["evaluate", &run_dir], 1);
     assert!(
-        stderr.contains("12x12") && stderr.contains("--data-dir"),
+        stderr.contains("12x12") && stderr.contains("--data"),
         "{stderr}"
     );
 }
@@ -330,7 +330,7 @@ fn work_that_nobody_can_do_ends_the_run_with_the_cause() {
         "0",
         "--epochs",
         "5000",
-        "--data-dir",
+        "--data",
         &path(""),
         "--config",
         &path("config.toml"),

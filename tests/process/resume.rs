@@ -320,9 +320,9 @@ fn what_cannot_be_resumed_is_refused_with_the_reason() {
     std::fs::create_dir(&data).expect("folder");
     lagrange_tests::write_idx(&other_digits(), &data);
     let path = [case.run_dir(), data].map(|path| path.display().to_string());
-    let foreign = failure(&["train", "--resume", &path[0], "--data-dir", &path[1]], 1);
+    let foreign = failure(&["train", "--resume", &path[0], "--data", &path[1]], 1);
     assert!(
-        foreign.contains("dataset") && foreign.contains("--data-dir"),
+        foreign.contains("dataset") && foreign.contains("--data"),
         "{foreign}"
     );
 }

@@ -160,7 +160,7 @@ fn a_training_that_diverges_says_so_by_its_exit_code() {
     let data = text(&tiny(folder.path()));
     let config = text(&folder.path().join("tiny.toml"));
     let run_dir = text(&folder.path().join("run"));
-    let arguments = ["train", "--quiet", "--workers", "1", "--data-dir", &data];
+    let arguments = ["train", "--quiet", "--workers", "1", "--data", &data];
     let more = ["--config", &config, "--run-dir", &run_dir];
     let rate = ["--set", "schedule.output-rate=1e38", "--epochs", "4"];
     let error = failure(&[&arguments[..], &more, &rate].concat(), 3);
@@ -206,7 +206,7 @@ fn a_comparison_has_a_row_for_every_system_asked_for() {
 fn a_baseline_reports_its_score() {
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&tiny(folder.path()));
-    let output = lagrange(&["baseline", "ridge", "--json", "--data-dir", &data])
+    let output = lagrange(&["baseline", "ridge", "--json", "--data", &data])
         .output()
         .expect("runs");
     assert!(last_json(&output)["seconds"].as_f64() >= Some(0.0));
@@ -220,7 +220,7 @@ fn back_propagation_trains_or_says_how_it_is_built() {
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&tiny(folder.path()));
     let config = text(&folder.path().join("tiny.toml"));
-    let of = |kind: &'static str| ["baseline", kind, "--data-dir", &data, "--config", &config];
+    let of = |kind: &'static str| ["baseline", kind, "--data", &data, "--config", &config];
     if !BACK_PROPAGATION {
         let error = failure(&of("vanilla"), 1);
         assert!(error.contains("--features back-propagation"), "{error}");

@@ -1,7 +1,7 @@
 //! `lagrange data`: what a path holds, and its import into a packed set.
 
 use crate::output::{print, tell};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lagrange::write_file;
 use lagrange_import::{
@@ -119,7 +119,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
         write_file(path, &contact_sheet(&set, PICTURES)?)?;
         tell(&format!("pictures of every class: {}", path.display()));
     }
-    Ok(print(&report.to_string())?)
+    Ok(print(&format!("{report}\n{}", report.table()))?)
 }
 
 /// Pictures of each class on a sheet.
@@ -130,7 +130,7 @@ fn import(args: &ImportArgs) -> Result<()> {
     let packed = pack(&set, &args.out, args.block)?;
     let blocks = packed.manifest().blocks.len();
     let text = format!(
-        "{report}{} blocks in {}, set {}\n",
+        "{report}\n{} blocks in {}, set {}\n",
         blocks,
         args.out.display(),
         packed.identity()
@@ -138,7 +138,7 @@ fn import(args: &ImportArgs) -> Result<()> {
     Ok(print(&text)?)
 }
 
-/// The set at `path`; IDX files and packed sets too.
+/// The set at `path`.
 fn found(path: &Path, reading: &ReadingArgs) -> Result<(Imported, Report)> {
     if PackedSet::is_in(path) {
         bail!(
@@ -146,6 +146,5 @@ fn found(path: &Path, reading: &ReadingArgs) -> Result<(Imported, Report)> {
             path.display()
         );
     }
-    let options = reading.options();
-    read(path, &options).with_context(|| "the set cannot be read".to_owned())
+    Ok(read(path, &reading.options())?)
 }

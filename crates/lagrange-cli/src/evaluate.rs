@@ -4,7 +4,7 @@
 use crate::output::{print as print_text, print_json};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use lagrange::{ClassFigures, Dataset, Model, Split, Task, as_text};
+use lagrange::{ClassFigures, Model, Split, Task, as_text};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -14,8 +14,14 @@ use std::path::PathBuf;
 pub struct EvaluateArgs {
     /// A run folder, or a model.safetensors file.
     pub model: PathBuf,
-    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
-    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
+    /// files, told by what is there [default: the embedded MNIST].
+    #[arg(
+        long = "data",
+        alias = "data-dir",
+        value_name = "PATH",
+        env = "LAGRANGE_DATA_DIR"
+    )]
     pub data_dir: Option<PathBuf>,
     /// Print the result as one line of JSON.
     #[arg(long)]
@@ -89,7 +95,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
     let dataset = lagrange::load(args.data_dir.as_deref())?;
     let confusion = model.evaluate(&dataset, Split::Test, 0);
     let confusion =
-        confusion.with_context(|| format!("{}: pass the right --data-dir", path.display()))?;
+        confusion.with_context(|| format!("{}: pass the right --data", path.display()))?;
     let names = model.question.names().iter();
     let classes = names.zip(confusion.of_classes());
     Ok(Evaluation {

@@ -14,6 +14,7 @@ mod child;
 mod compare;
 mod config;
 mod coordinator;
+mod data;
 mod evaluate;
 mod interrupt;
 mod network;
@@ -132,6 +133,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
         Command::Certs(args) => certs::run(args),
         Command::Config(args) => config::run(args),
+        Command::Data(args) => data::run(args),
         Command::Network(args) => network::run(args),
         Command::Train(_)
         | Command::Coordinator(_)

@@ -86,7 +86,7 @@ impl TrainArgs {
                 .args(["worker", "--child", "--connect", &address.to_string()])
                 .args(["--threads", &threads.to_string(), "--log", &log]);
             for (flag, path) in [
-                ("--data-dir", &data_dir),
+                ("--data", &data_dir),
                 ("--tls", &security.tls),
                 ("--token-file", &security.token_file),
             ] {

@@ -31,8 +31,14 @@ pub struct WorkerArgs {
     /// Threads to compute on [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
-    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
-    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
+    /// files, told by what is there [default: the embedded MNIST].
+    #[arg(
+        long = "data",
+        alias = "data-dir",
+        value_name = "PATH",
+        env = "LAGRANGE_DATA_DIR"
+    )]
     pub data_dir: Option<PathBuf>,
     /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost. What
     /// no further try can mend ends at once.

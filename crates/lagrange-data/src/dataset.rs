@@ -391,7 +391,7 @@ mod tests {
     fn a_build_without_data_asks_for_a_directory() {
         let error = Dataset::load(None).expect_err("nothing embedded");
         assert!(matches!(error, DataError::NothingEmbedded));
-        assert!(error.to_string().contains("--data-dir"));
+        assert!(error.to_string().contains("--data"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub enum DataError {
     /// There is no such folder.
     #[error(
         "{path}: there is no such folder; \
-         --data-dir needs the folder of the four IDX files of an MNIST-like set"
+         --data needs the folder of the four IDX files of an MNIST-like set"
     )]
     NoFolder {
         /// The folder asked for.
@@ -23,7 +23,7 @@ pub enum DataError {
     /// A file where a folder belongs.
     #[error(
         "{path}: this is {what}, not a folder; \
-         --data-dir needs the folder of the four IDX files of an MNIST-like set"
+         --data needs the folder of the four IDX files of an MNIST-like set"
     )]
     NotAFolder {
         /// The file.
@@ -33,7 +33,7 @@ pub enum DataError {
     },
     /// Files of the set are missing under all of their names.
     #[error(
-        "{directory}: no {}; --data-dir needs the four IDX files of an MNIST-like set; \
+        "{directory}: no {}; --data needs the four IDX files of an MNIST-like set; \
          the folder {holds}",
         absent(missing)
     )]
@@ -47,7 +47,7 @@ pub enum DataError {
     },
     /// The folder has more than one set.
     #[error(
-        "{directory}: several sets are there; give --data-dir one of {}",
+        "{directory}: several sets are there; give --data one of {}",
         list(choices)
     )]
     SeveralSets {
@@ -143,7 +143,7 @@ pub enum DataError {
     #[error(transparent)]
     NoContrast(#[from] NoContrast),
     /// This build carries no data of its own.
-    #[error("this build has no embedded MNIST: pass --data-dir with the four IDX files")]
+    #[error("this build has no embedded MNIST: pass --data with the four IDX files")]
     NothingEmbedded,
 }
 

@@ -68,12 +68,9 @@ pub enum ImportError {
         /// What is there.
         found: String,
     },
-    /// A set of IDX files, which are not for this crate.
-    #[error("{}: IDX files are read by lagrange-data", shown(path))]
-    ReadElsewhere {
-        /// The path asked for.
-        path: PathBuf,
-    },
+    /// IDX files that make no set.
+    #[error("{0}")]
+    Idx(lagrange_data::DataError),
     /// A format that this build leaves out.
     #[error(
         "{}: this build leaves out {format}; build it with the feature `{feature}`",

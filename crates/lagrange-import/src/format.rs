@@ -12,7 +12,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// IDX files, as MNIST has; recognised only.
+    /// IDX files, as MNIST has.
     Idx,
     /// A folder for each class, perhaps within a folder for each split.
     ImageFolder,
@@ -163,9 +163,7 @@ fn fitting(place: &Place) -> Result<&'static dyn Reader, ImportError> {
 /// The format and the samples of what is at `path`.
 pub(crate) fn find(path: &Path, options: &Options) -> Result<(Format, Found), ImportError> {
     if options.format.is_none_or(|format| format == Format::Idx) && idx::is_beginning(path) {
-        return Err(ImportError::ReadElsewhere {
-            path: path.to_owned(),
-        });
+        return Ok((Format::Idx, idx::found(path)?));
     }
     let place = Place::open(path)?;
     let reader = match options.format {

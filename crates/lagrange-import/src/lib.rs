@@ -34,7 +34,7 @@
 //! | `pixel-csv` | `label` and a column for each pixel; of colour, channels last |
 //! | `webdataset` | `.tar` files of pictures and `.cls` files by the same base name |
 //! | `parquet` | Parquet files of the Hugging Face Hub (cargo feature `parquet`) |
-//! | `idx` | recognised, but read by another crate |
+//! | `idx` | the four files of MNIST and its kin, under the names that [`lagrange_data`] lists |
 //!
 //! A labels file has the columns or keys `file_name` and `label` and perhaps `split`; paths are relative to
 //! it. Arrays may be called `train_images` and `train_labels` as well. Of CIFAR-100 the fine labels count.

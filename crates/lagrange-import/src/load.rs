@@ -39,7 +39,7 @@ pub fn load(path: Option<&Path>) -> Result<Dataset, LoadError> {
     let Some(path) = path else {
         return Ok(Dataset::embedded()?);
     };
-    let dataset = match kind(path)? {
+    let dataset: Dataset = match kind(path)? {
         Kind::Packed => PackedSet::open(path)?.unpack()?.into(),
         Kind::Idx => return Ok(Dataset::from_dir(path)?),
         Kind::Other => read(path, &Options::default())?.0.into(),

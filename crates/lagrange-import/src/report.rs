@@ -117,6 +117,45 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Samples of every class and split, and the sizes that pictures had, a line each.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let width = self.classes.iter().map(|class| class.name.chars().count());
+        let width = width.max().unwrap_or(0).clamp(5, WIDEST);
+        let row = |name: &str, cells: [String; 3]| {
+            let [train, validation, test] = cells;
+            format!("{name:<width$} {train:>10} {validation:>10} {test:>10}\n")
+        };
+        let heading = ["train", "validation", "test"].map(str::to_owned);
+        let mut text = row("class", heading);
+        for class in &self.classes {
+            text += &row(
+                &class.name,
+                Split::ALL.map(|split| thousands(class.of(split))),
+            );
+        }
+        for (&(height, width), &count) in self.sizes.iter().take(SIZES) {
+            text += &format!("{} pictures of {height}x{width}\n", thousands(count));
+        }
+        if let Some(more) = self.sizes.len().checked_sub(SIZES).filter(|&more| more > 0) {
+            text += &format!("and {} more sizes\n", thousands(more));
+        }
+        for (earlier, later) in &self.duplicates.first {
+            text += &format!("in two splits: {earlier} and {later}\n");
+        }
+        for fault in &self.unreadable {
+            text += &format!("left out: {fault}\n");
+        }
+        text
+    }
+}
+
+/// Widest column of names.
+const WIDEST: usize = 40;
+/// Sizes listed.
+const SIZES: usize = 10;
+
 /// The summary, then a line for each thing out of the ordinary.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

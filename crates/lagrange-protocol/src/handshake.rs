@@ -29,7 +29,7 @@ pub enum Refusal {
     },
     /// Other data.
     #[error(
-        "dataset {theirs} where the run uses {ours}: give coordinator and workers the same --data-dir, or none"
+        "dataset {theirs} where the run uses {ours}: give coordinator and workers the same --data, or none"
     )]
     Dataset {
         /// The worker's dataset, abbreviated.

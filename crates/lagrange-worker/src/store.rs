@@ -193,7 +193,7 @@ impl ShardStore {
         sha256: [u8; 32],
         spec: &RunSpec,
     ) -> Result<Self, StoreError> {
-        dataset.check()?;
+        dataset.check().map_err(LoadError::from)?;
         let facts = spec.dataset();
         let run = Counts {
             shape: facts.shape(),

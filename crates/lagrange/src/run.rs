@@ -11,11 +11,11 @@ use lagrange_coordinator::{
     CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
     hexadecimal, serve,
 };
+use lagrange_import::summarise;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use lagrange_import::summarise;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_stream::Stream;
 

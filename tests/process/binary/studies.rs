@@ -38,7 +38,7 @@ pub fn text(path: &Path) -> String {
 pub fn sweep(folder: &Path, more: &[&str]) -> Vec<String> {
     let mut arguments = vec![
         "sweep".to_owned(),
-        "--data-dir".to_owned(),
+        "--data".to_owned(),
         text(&folder.join("data")),
         "--config".to_owned(),
         text(&folder.join("tiny.toml")),

@@ -16,6 +16,7 @@ use crate::certs::CertsArgs;
 use crate::compare::CompareArgs;
 use crate::config::ConfigArgs;
 use crate::coordinator::CoordinatorArgs;
+use crate::data::DataArgs;
 use crate::evaluate::EvaluateArgs;
 use crate::network::NetworkArgs;
 use crate::sweep::SweepArgs;
@@ -53,6 +54,8 @@ pub enum Command {
     Coordinator(CoordinatorArgs),
     /// Run a worker of a coordinator elsewhere.
     Worker(WorkerArgs),
+    /// Look at a data set, or import it: folders of pictures, arrays, tables, archives.
+    Data(DataArgs),
     /// Measure a trained model: accuracy and confusion matrix.
     Evaluate(EvaluateArgs),
     /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed

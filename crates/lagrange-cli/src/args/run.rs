@@ -53,8 +53,14 @@ pub struct RunArgs {
     /// if it has one].
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
-    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
-    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
+    /// files, told by what is there [default: the embedded MNIST].
+    #[arg(
+        long = "data",
+        alias = "data-dir",
+        value_name = "PATH",
+        env = "LAGRANGE_DATA_DIR"
+    )]
     pub data_dir: Option<PathBuf>,
     /// Folder for configuration, metrics, model and result [default: runs/TASK-seedN-TIME].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_RUN_DIR")]

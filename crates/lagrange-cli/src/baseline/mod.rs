@@ -10,7 +10,7 @@ use crate::args::RunArgs;
 use crate::output;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use lagrange::{Config, Dataset, NetworkSpec, Question, Task};
+use lagrange::{Config, NetworkSpec, Question, Task};
 use lagrange_baseline::{Problem, Score, random_filters, ridge_on_pixels};
 use serde::Serialize;
 

@@ -74,7 +74,7 @@ async fn run(folder: &Path, args: &BenchArgs, workers: usize) -> Result<PathBuf>
         .arg("--run-dir")
         .arg(&run_dir);
     if let Some(data) = &args.run.data_dir {
-        command.arg("--data-dir").arg(data);
+        command.arg("--data").arg(data);
     }
     match child::run(command).await {
         RunOutcome::Finished(_) => Ok(run_dir),

@@ -105,7 +105,7 @@ impl Cells<'_> {
             .args(["--json", "--quiet", "--seed", &seed.to_string()])
             .args(self.flags(row));
         if let Some(directory) = &self.args.data_dir {
-            command.arg("--data-dir").arg(directory);
+            command.arg("--data").arg(directory);
         }
         Ok(child::run(command).await)
     }

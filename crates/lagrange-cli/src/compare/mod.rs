@@ -17,7 +17,7 @@ use crate::tally::told;
 use anyhow::Result;
 use cell::Cells;
 use clap::Args;
-use lagrange::{Dataset, Question, Seeds, Task, lock, make_folder};
+use lagrange::{Question, Seeds, Task, lock, make_folder};
 use std::path::PathBuf;
 use table::RowResult;
 
@@ -42,8 +42,14 @@ pub struct CompareArgs {
     /// Folder for the table and for each run.
     #[arg(long, value_name = "DIR", default_value = "runs/compare")]
     pub out: PathBuf,
-    /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].
-    #[arg(long, value_name = "DIR", env = "LAGRANGE_DATA_DIR")]
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
+    /// files, told by what is there [default: the embedded MNIST].
+    #[arg(
+        long = "data",
+        alias = "data-dir",
+        value_name = "PATH",
+        env = "LAGRANGE_DATA_DIR"
+    )]
     pub data_dir: Option<PathBuf>,
     /// End stdout with the table as one line of JSON.
     #[arg(long)]

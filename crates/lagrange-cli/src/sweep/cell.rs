@@ -64,7 +64,7 @@ impl Run {
         let dataset = kept.as_ref().and_then(|kept| kept.dataset_sha256.as_ref());
         if dataset.is_some_and(|dataset| *dataset != self.dataset) {
             bail!(
-                "{} holds a run on another dataset; give its --data-dir, or choose a new --out",
+                "{} holds a run on another dataset; give its --data, or choose a new --out",
                 self.folder.display()
             );
         }
@@ -206,7 +206,7 @@ mod tests {
             ..run
         };
         let error = other.done().expect_err("other data").to_string();
-        assert!(error.contains("--data-dir"), "{error}");
+        assert!(error.contains("--data"), "{error}");
     }
 
     #[test]

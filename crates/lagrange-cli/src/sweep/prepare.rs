@@ -127,7 +127,7 @@ pub(super) fn flags(args: &SweepArgs) -> Vec<OsString> {
             flags.extend([name.into(), value]);
         }
     };
-    flag("--data-dir", args.run.data_dir.clone().map(Into::into));
+    flag("--data", args.run.data_dir.clone().map(Into::into));
     flag("--workers", args.workers.map(|n| n.to_string().into()));
     flag("--threads", args.threads.map(|n| n.to_string().into()));
     flags

@@ -58,9 +58,7 @@ pub enum CheckpointError {
         ours: String,
     },
     /// One of a run on other data.
-    #[error(
-        "it was made on dataset {theirs}, but this is {ours}: give the same --data-dir, or none"
-    )]
+    #[error("it was made on dataset {theirs}, but this is {ours}: give the same --data, or none")]
     OtherDataset {
         /// The checkpoint's dataset, abbreviated.
         theirs: String,

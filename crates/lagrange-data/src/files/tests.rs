@@ -210,7 +210,7 @@ fn several_sets_are_listed_and_each_can_be_chosen() {
         ("EMNIST/raw/emnist-digits", 3),
     ];
     let message = refused(root.path());
-    says(&message, &["several sets are there", "--data-dir"]);
+    says(&message, &["several sets are there", "--data"]);
     for (choice, first) in choices {
         let path = at(choice);
         says(&message, &[&path.display().to_string()]);
@@ -233,7 +233,7 @@ fn missing_files_are_named_with_what_is_there() {
         &[
             "no train-images-idx3-ubyte or train-images-idx3-ubyte.gz there, nor train-labels-idx1-ubyte, \
              t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte;",
-            "--data-dir",
+            "--data",
             "the folder is empty",
         ],
     );
@@ -287,7 +287,7 @@ fn what_is_no_folder_is_called_by_its_name() {
     let at = |name: &str| folder.path().join(name);
     for absent in ["none", "emnist-digits", "qmnist", "none/below"] {
         let message = refused(&at(absent));
-        says(&message, &[absent, "there is no such folder", "--data-dir"]);
+        says(&message, &[absent, "there is no such folder", "--data"]);
     }
     put(folder.path(), "archive.zip", b"PK\x03\x04rest");
     put(folder.path(), "set.tar.gz", &{
@@ -307,7 +307,7 @@ fn what_is_no_folder_is_called_by_its_name() {
     ] {
         says(
             &refused(&at(name)),
-            &[name, what, "--data-dir needs the folder"],
+            &[name, what, "--data needs the folder"],
         );
     }
     assert!(matches!(

@@ -1,9 +1,10 @@
-//! IDX files: recognised, but read elsewhere.
+//! IDX files, as `lagrange-data` reads them.
 
 use crate::format::Reader;
-use crate::found::Found;
+use crate::found::{Block, Found};
 use crate::place::{Place, name_of};
-use crate::{Format, ImportError, Options};
+use crate::{Format, ImportError, Options, Split};
+use lagrange_data::Dataset;
 use std::path::Path;
 
 pub(crate) struct Idx;
@@ -31,10 +32,29 @@ impl Reader for Idx {
     }
 
     fn read(&self, place: &Place, _: &Options) -> Result<Found, ImportError> {
-        Err(ImportError::ReadElsewhere {
-            path: place.path.clone(),
-        })
+        found(&place.path)
     }
+}
+
+/// The set in the folder `path`, or of the files in it whose names begin so.
+pub(crate) fn found(path: &Path) -> Result<Found, ImportError> {
+    let set = Dataset::from_dir(path).map_err(ImportError::Idx)?;
+    let mut found = Found::default();
+    for (split, part) in [(Split::Train, set.train), (Split::Test, set.test)] {
+        let labels = part.labels.iter();
+        let labels: Vec<_> = labels
+            .map(|&label| &*set.classes[usize::from(label)])
+            .collect();
+        let images = part.images;
+        let block = Block {
+            height: images.height,
+            width: images.width,
+            channels: images.channels,
+            pixels: images.pixels,
+        };
+        found.add_block(split, block, &labels);
+    }
+    Ok(found)
 }
 
 fn has_idx(place: &Place) -> bool {

@@ -7,7 +7,7 @@ mod processes;
 use crate::machine::{DATA_BYTES, Needs, share_of_cores};
 use crate::observer::Observers;
 use crate::run::{Prepared, Surroundings};
-use crate::{Config, DataSource, Dataset, Observer, Rules, Run, RunDir, RunError, Security, Stop};
+use crate::{Config, DataSource, Observer, Rules, Run, RunDir, RunError, Security, Stop};
 use lagrange_coordinator::connections_of;
 use lagrange_import::load;
 use processes::{Children, MakeCommand};

@@ -67,7 +67,7 @@
 //! | `format` | [`Format`], [`recognise`], and the trait of all readers |
 //! | `place`, `found` | what readers begin with (a folder, listed) and end with (samples) |
 //! | `readers` | one module for each format |
-//! | `picture` | decoding, sizes and channels |
+//! | `picture`, `guard` | decoding, sizes and channels; decoders that panic |
 //! | `gather` | from samples to [`Imported`] and [`Report`] |
 //! | `packed` | [`pack`], [`PackedSet`] |
 //! | `load` | [`load`]: any of these, or the embedded set, as a [`lagrange_data::Dataset`] |
@@ -78,6 +78,7 @@ mod error;
 mod format;
 mod found;
 mod gather;
+mod guard;
 mod imported;
 mod load;
 mod names;

@@ -1,6 +1,7 @@
 //! Decoding of all samples, to one size.
 
 use crate::found::{Picture, Sample};
+use crate::guard::guarded;
 use crate::names::NAMED;
 use crate::picture::{Pixels, decode, fit};
 use crate::{ImportError, Options};
@@ -102,8 +103,11 @@ fn outcome<'a>(
 
 fn load(sample: &Sample) -> Result<Pixels<'_>, String> {
     match &sample.picture {
-        Picture::File(path) => decode(&std::fs::read(path).map_err(|error| error.to_string())?),
-        Picture::Encoded(bytes) => decode(bytes),
+        Picture::File(path) => {
+            let file = std::fs::read(path).map_err(|error| error.to_string())?;
+            guarded(|| decode(&file), str::to_owned)
+        }
+        Picture::Encoded(file) => guarded(|| decode(file), str::to_owned),
         Picture::Raw { block, index } => Ok(Pixels {
             height: block.height,
             width: block.width,

@@ -27,7 +27,8 @@ impl Reader for Parquet {
         let mut found = Found::default();
         for (split, path) in super::by_split(&paths)? {
             found.splits.insert(split);
-            rows::add(&mut found, path, split)?;
+            let malformed = |fault| ImportError::malformed(crate::names::shown(path), fault);
+            crate::guard::guarded(|| rows::add(&mut found, path, split), malformed)?;
         }
         Ok(found)
     }

@@ -263,6 +263,58 @@ fn classes_must_be_learnable() {
 }
 
 #[test]
+fn of_cifar_100_the_fine_labels_count() {
+    let folder = folder();
+    let record = |coarse: u8, fine: u8| [vec![coarse, fine], vec![fine; 3072]].concat();
+    let records = [record(0, 1), record(0, 0), record(0, 1), record(0, 0)].concat();
+    put(folder.path(), "cifar-100-binary/train.bin", &records);
+    put(folder.path(), "cifar-100-binary/test.bin", &record(7, 0));
+    put(
+        folder.path(),
+        "cifar-100-binary/fine_label_names.txt",
+        b"worm\r\napple\r\n",
+    );
+    let (set, report) = read(folder.path(), &Options::default()).expect("read");
+    assert_eq!(
+        (set.classes, set.train.labels),
+        (
+            vec!["apple".to_owned(), "worm".to_owned()],
+            vec![0, 1, 0, 1]
+        )
+    );
+    assert_eq!(
+        report.summary(),
+        "cifar-binary: 2 classes, 4 + 1 images, 32x32 RGB"
+    );
+    put(folder.path(), "cifar-100-binary/test.bin", &record(7, 2));
+    let error = error(folder.path(), &Options::default());
+    assert!(
+        error.ends_with("test.bin: label 2 of sample 0, but 2 names"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_table_without_labels_is_left_out_and_a_test_split_held_out() {
+    let folder = folder();
+    let rows: String = (0..20).map(|n| format!("{},{n},0,0,1\n", n % 2)).collect();
+    put(
+        folder.path(),
+        "train.csv",
+        format!("label,p0,p1,p2,p3\n{rows}").as_bytes(),
+    );
+    put(folder.path(), "test.csv", b"p0,p1,p2,p3\n1,2,3,4\n");
+    put(
+        folder.path(),
+        "sample_submission.csv",
+        b"ImageId,Label\n1,0\n",
+    );
+    let (set, report) = read(folder.path(), &Options::default()).expect("read");
+    assert_eq!((set.train.len(), set.test.labels), (18, vec![0, 1]));
+    assert!(report.warnings[0].ends_with("test.csv: no column called label; it was left out"));
+}
+
+#[test]
 fn a_sheet_has_a_row_of_each_class() {
     let folder = folder();
     image_folder(folder.path());

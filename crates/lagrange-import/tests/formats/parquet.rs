@@ -81,3 +81,20 @@ fn a_file_that_is_cut_off_is_an_error() {
         );
     }
 }
+
+#[test]
+fn a_file_with_a_changed_byte_is_read_or_an_error() {
+    let folder = crate::folder();
+    write(folder.path());
+    let path = folder.path().join("data/train-00000-of-00001.parquet");
+    let whole = fs::read(&path).expect("read");
+    // The description of columns and blocks is at the end.
+    for at in (whole.len() - 1200..whole.len()).step_by(3) {
+        for byte in [0, 0x7f, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            fs::write(&path, bytes).expect("written");
+            let _ = lagrange_import::read(folder.path(), &Default::default());
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use lagrange::{Cluster, Config, Dataset, Observed, RunDir, RunEvent, RunResult, Split};
 use lagrange_core::schedule::{BlockOrder, ClassicUpdate, ScheduleKind, SolverKind};
 use lagrange_core::start::StartKind;
-use lagrange_tests::{bars, small_config};
+use lagrange_tests::{bars, colours, small_config};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -195,6 +195,54 @@ async fn a_run_without_a_folder_tells_its_observers_and_gives_its_model() {
     assert!(run.model.predict(&cut).is_err(), "another shape");
     // Whoever calls: other cores of OpenBLAS would give other bits.
     assert_eq!(lagrange_core::blas::portable_core(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn colour_images_of_named_classes_are_learnt_and_judged_on_their_own_validation_split() {
+    let dataset = Arc::new(colours(360, 60, 90));
+    let mut config = Config {
+        task: lagrange_data::Task::Classes,
+        ..small_config(4)
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let run_dir = folder.path().join("run");
+    config.augment.flip = 0.5;
+    let cluster = Cluster::in_process(2).run_dir(RunDir::At(run_dir.clone()));
+    let run = cluster.train(config.clone(), Arc::clone(&dataset)).await;
+    let run = run.expect("the run ends");
+    assert!(run.result.test_accuracy > Some(0.9), "{:?}", run.result);
+    let model = lagrange::Model::load(&run_dir.join("model.safetensors")).expect("saved");
+    assert_eq!(model.question.names(), ["blue", "green", "red"]);
+    let accuracy = |split| model.evaluate(&dataset, split, 0).map(|c| c.accuracy());
+    let validation = accuracy(Split::Validation).expect("its own data");
+    assert_eq!(validation, run.result.validation_accuracy);
+    assert!(validation > Some(0.9), "{validation:?}");
+    // The classes in another order, which their names tell.
+    let mut other = Dataset::clone(&dataset);
+    other.classes.reverse();
+    for label in &mut other.test.labels {
+        *label = 2 - *label;
+    }
+    let confusion = model.evaluate(&other, Split::Test, 0);
+    let confusion = confusion.expect("its own classes");
+    assert_eq!(confusion.accuracy(), run.result.test_accuracy);
+    other.classes[0] = "violet".to_owned();
+    let error = model.evaluate(&other, Split::Test, 0).expect_err("unknown");
+    assert!(error.to_string().contains("`violet`"), "{error}");
+
+    config.task = lagrange_data::Task::Positive;
+    config.positive = vec!["red".to_owned()];
+    let run = Cluster::in_process(1).train(config.clone(), Arc::clone(&dataset));
+    let run = run.await.expect("the run ends");
+    assert_eq!(run.model.question.names(), ["not red", "red"]);
+    assert!(run.result.test_accuracy > Some(0.9), "{:?}", run.result);
+    config.positive = vec!["rde".to_owned()];
+    let refused = Cluster::in_process(1).train(config, dataset).await;
+    let message = refused.expect_err("no such class").to_string();
+    assert!(
+        message.contains("`rde`") && message.contains("green"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

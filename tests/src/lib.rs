@@ -53,6 +53,38 @@ pub fn bars(train: usize, test: usize) -> Dataset {
     Dataset::new(set(train, 1), set(test, 2))
 }
 
+/// Colour images of three classes, `blue`, `green` and `red`: one channel is bright. There is a validation split.
+#[must_use]
+pub fn colours(train: usize, validation: usize, test: usize) -> Dataset {
+    let set = |count: usize, key: u64| {
+        let mut random =
+            lagrange_core::random::stream(key, lagrange_core::random::Purpose::Order, 0, 0);
+        let labels: Vec<u16> = (0..count).map(|index| (index % 3) as u16).collect();
+        let mut pixels = Vec::with_capacity(count * SIDE * SIDE * 3);
+        for &label in &labels {
+            for channel in (0..SIDE * SIDE).flat_map(|_| (0..3u16).rev()) {
+                let noise: u8 = random.random_range(0..200);
+                pixels.push(if channel == label { 40 + noise } else { noise });
+            }
+        }
+        LabelledSet {
+            images: Images {
+                height: SIDE,
+                width: SIDE,
+                channels: 3,
+                pixels,
+            },
+            labels,
+        }
+    };
+    Dataset {
+        train: set(train, 1),
+        validation: Some(set(validation, 2)),
+        test: set(test, 3),
+        classes: ["blue", "green", "red"].map(str::to_owned).into(),
+    }
+}
+
 /// A configuration for [`bars`] that trains in a fraction of a second.
 #[must_use]
 pub fn small_config(shards: usize) -> Config {

@@ -30,6 +30,7 @@
 //! | `augment` | [`Augment`]: random movements of training images |
 //! | `task` | [`Task`]: what is asked, by name |
 //! | `question` | [`Question`]: a task for the classes of a dataset: outputs, targets and predictions |
+//! | `class_weights` | [`ClassWeights`]: weights of classes in the loss |
 //! | `shard` | [`Partition`] into splits and shards; [`ShardData`], the samples of one shard |
 //! | `order` | [`BatchOrder`]: the samples of a step |
 //! | `error` | [`DataError`] |
@@ -58,6 +59,7 @@
 //! images.
 
 mod augment;
+mod class_weights;
 mod classes;
 mod dataset;
 #[cfg(feature = "embedded-mnist")]
@@ -75,6 +77,7 @@ mod summary;
 mod task;
 
 pub use augment::Augment;
+pub use class_weights::ClassWeights;
 pub use classes::{natural_order, nearest_name};
 pub use dataset::{Dataset, LabelledSet};
 pub use error::DataError;

@@ -74,9 +74,9 @@ pub enum TaskError {
         "positive names classes, but the task is {0}: leave out one of them, or set task = \"positive\""
     )]
     PositiveOfAnother(Task),
-    /// A name that is none of the data's classes.
+    /// A name that is none of the classes.
     #[error(
-        "{key}: the data has no class `{name}`{}; its classes are {}",
+        "{key}: there is no class `{name}`{}; the classes are {}",
         meant(hint.as_deref()),
         listed(classes)
     )]
@@ -87,9 +87,14 @@ pub enum TaskError {
         name: String,
         /// The class that may have been meant.
         hint: Option<String>,
-        /// Classes of the data.
+        /// The classes.
         classes: Vec<String>,
     },
+    /// Something that is no weight of a class.
+    #[error(
+        "class-weights: `{0}` is no weight: use none, balanced, or NAME=WEIGHT,.. with finite numbers above 0"
+    )]
+    Weight(String),
     /// Data with a class that a model was not trained on.
     #[error(
         "the data has the class `{name}`, which the model does not know; its classes are {}",
@@ -104,7 +109,7 @@ pub enum TaskError {
 }
 
 fn meant(hint: Option<&str>) -> String {
-    hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    hint.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 impl Task {

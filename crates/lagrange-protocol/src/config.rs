@@ -4,7 +4,7 @@ use crate::limits::MAX_SHARDS;
 use lagrange_core::network::NetworkSpec;
 use lagrange_core::schedule::{ClassicParams, ParamError, ScheduleParams, ranged};
 use lagrange_core::start::StartParams;
-use lagrange_data::{Augment, PartitionError, Task};
+use lagrange_data::{Augment, ClassWeights, PartitionError, Task};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,8 @@ pub struct Config {
     /// Number of the first training images to use; all if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
+    /// Weights of classes in the loss: `none`, `balanced`, or a table by the names of the task's classes.
+    pub class_weights: ClassWeights,
     /// Hidden stages.
     pub network: NetworkSpec,
     /// Division of the data.
@@ -236,6 +238,16 @@ mod tests {
         }
         assert!(toml::from_str::<Config>("positive = 3").is_err());
         assert!(!Config::default().values().contains_key("positive"));
+    }
+
+    #[test]
+    fn weights_of_classes_are_a_word_or_a_table() {
+        assert_eq!(Config::default().values()["class-weights"], "\"none\"");
+        let text = "class-weights = { cat = 2, \"big dog\" = 0.5 }";
+        let config: Config = toml::from_str(text).expect(text);
+        assert_eq!(config.values()["class-weights.big dog"], "0.5");
+        let again: Config = toml::from_str(&config.to_toml()).expect("its own text");
+        assert_eq!(again, config);
     }
 
     #[test]

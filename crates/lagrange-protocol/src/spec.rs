@@ -190,6 +190,8 @@ impl RunSpec {
         self.dataset().check()?;
         self.config().check()?;
         let question = self.ask()?;
+        // Names alone: how many samples a class has makes no difference to them.
+        question.class_weights(&self.config().class_weights, [])?;
         self.resolve(&question).map_err(ConfigError::from)?;
         let partition = self.cut_data().map_err(ConfigError::from)?;
         partition
@@ -408,6 +410,13 @@ mod tests {
         assert_eq!((network.input(), network.outputs()), (dataset.shape(), 3));
         assert!(spec.has_validation());
         assert_eq!(RunSpec::from_text(&spec.to_text()).as_ref(), Ok(&spec));
+        config.class_weights = "dgo=2".parse().expect("weights");
+        let refused = RunSpec::new(config.clone(), dataset.clone());
+        assert!(matches!(
+            refused,
+            Err(SpecError::Task(TaskError::UnknownClass { .. }))
+        ));
+        config.class_weights = "dog=2".parse().expect("weights");
         config.task = lagrange_data::Task::Positive;
         config.positive = vec!["dog".to_owned()];
         let spec = RunSpec::new(config, dataset).expect("a run");

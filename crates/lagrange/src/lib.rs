@@ -62,8 +62,8 @@ pub use lagrange_coordinator::{
 pub use lagrange_core::network::{Network, NetworkSpec};
 pub use lagrange_core::solver::SolveError;
 pub use lagrange_data::{
-    DataError, Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Question, Split, Task,
-    TaskError,
+    ClassWeights, DataError, Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Question,
+    Split, Task, TaskError,
 };
 pub use lagrange_import::{LoadError, load, summarise};
 pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};

@@ -3,16 +3,17 @@
 use crate::parse::flag_variables;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use lagrange::{Config, Sources, Task};
+use lagrange::{ClassWeights, Config, Sources, Task};
 use std::path::PathBuf;
 
 /// Flags that a resumed run has decided already.
-pub const DECIDED: [&str; 9] = [
+pub const DECIDED: [&str; 10] = [
     "preset",
     "config",
     "set",
     "task",
     "positive",
+    "class_weights",
     "seed",
     "train_limit",
     "validation",
@@ -38,6 +39,9 @@ pub struct RunArgs {
     /// Names of the classes to tell from all others, the task positive.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub positive: Vec<String>,
+    /// Weights of classes in the loss: none, balanced (rare classes count more), or NAME=WEIGHT,..
+    #[arg(long, value_name = "WEIGHTS")]
+    pub class_weights: Option<ClassWeights>,
     /// Key of every random draw.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
@@ -101,6 +105,9 @@ impl RunArgs {
         }
         if !self.positive.is_empty() {
             sources = sources.key("positive", self.positive.clone());
+        }
+        if let Some(weights) = &self.class_weights {
+            sources = sources.key("class-weights", toml::Value::try_from(weights)?);
         }
         if let Some(epochs) = self.epochs {
             sources = sources.key("schedule.epochs", epochs);

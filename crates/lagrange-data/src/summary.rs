@@ -70,6 +70,18 @@ impl DatasetSummary {
         })
     }
 
+    /// Training images of each class.
+    #[must_use]
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for &label in &self.train {
+            if let Some(count) = counts.get_mut(usize::from(label)) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Number of images of each split.
     #[must_use]
     pub fn counts(&self) -> SplitCounts {

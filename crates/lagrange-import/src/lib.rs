@@ -55,8 +55,8 @@
 //!   side is up is followed.
 //! - Pixels of arrays are bytes, whole numbers from 0 to 255 of any type, or, if all pixels of all arrays
 //!   are floats from 0 to 1, `round(255 x)`.
-//! - Samples keep the order of their source, in folders the natural order of their paths: they may be sorted
-//!   by class, so that training must shuffle them.
+//! - Samples come in the order of the SHA-256 of their bytes, whatever order the source has them in: a fixed
+//!   random one, so that any part of a split has all classes, and equal sets are equal.
 //! - A picture that is damaged, cut off, or larger than 64 megapixels is an error that names it, or left
 //!   out ([`Options::skip_unreadable`]).
 //!

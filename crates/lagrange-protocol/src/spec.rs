@@ -45,6 +45,8 @@ pub struct DatasetFacts {
     pub classes: Vec<String>,
     /// Training images.
     pub train: usize,
+    /// Training images of each class.
+    pub counts: Vec<usize>,
     /// Images of a validation split of its own; 0 without one.
     pub validation: usize,
     /// Test images.
@@ -77,6 +79,21 @@ pub enum SpecError {
         /// Channels of the normalisation.
         figures: usize,
     },
+    /// Counts of classes that are not those of the training images.
+    #[error(
+        "dataset.counts has {counts} classes of {classes}, and {sum} training images of {train}: one count per class, \
+         which add up"
+    )]
+    Counts {
+        /// Number of counts.
+        counts: usize,
+        /// Number of classes.
+        classes: usize,
+        /// Sum of the counts.
+        sum: usize,
+        /// Training images.
+        train: usize,
+    },
     /// A task that does not suit the classes of the dataset.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -84,6 +101,9 @@ pub enum SpecError {
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
+
+/// Training images of each of MNIST's digits.
+const MNIST_COUNTS: [usize; 10] = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
 
 impl DatasetFacts {
     /// Facts of the dataset of `summary`.
@@ -99,6 +119,7 @@ impl DatasetFacts {
             width: summary.shape.width,
             channels: summary.shape.channels,
             classes: summary.classes.clone(),
+            counts: summary.class_counts(),
             train,
             validation,
             test,
@@ -115,6 +136,7 @@ impl DatasetFacts {
             channels: 1,
             classes: (0..10).map(|digit: u8| digit.to_string()).collect(),
             train: 60_000,
+            counts: MNIST_COUNTS.to_vec(),
             validation: 0,
             test: 10_000,
             normalisation: Normalisation::MNIST,
@@ -147,9 +169,21 @@ impl DatasetFacts {
             return Err(SpecError::Size { key, value });
         }
         let (channels, figures) = (self.channels, self.normalisation.channels());
-        match [1, 3].contains(&channels) && channels == figures {
+        if ![1, 3].contains(&channels) || channels != figures {
+            return Err(SpecError::Channels { channels, figures });
+        }
+        let sum = self
+            .counts
+            .iter()
+            .fold(0usize, |sum, &n| sum.saturating_add(n));
+        match (self.counts.len(), sum) == (self.classes.len(), self.train) {
             true => Ok(()),
-            false => Err(SpecError::Channels { channels, figures }),
+            false => Err(SpecError::Counts {
+                counts: self.counts.len(),
+                classes: self.classes.len(),
+                sum,
+                train: self.train,
+            }),
         }
     }
 }
@@ -190,8 +224,7 @@ impl RunSpec {
         self.dataset().check()?;
         self.config().check()?;
         let question = self.ask()?;
-        // Names alone: how many samples a class has makes no difference to them.
-        question.class_weights(&self.config().class_weights, [])?;
+        question.class_weights(&self.config().class_weights, &self.dataset().counts)?;
         self.resolve(&question).map_err(ConfigError::from)?;
         let partition = self.cut_data().map_err(ConfigError::from)?;
         partition
@@ -301,6 +334,21 @@ impl RunSpec {
         (steps.round() as u64).max(1)
     }
 
+    /// Weight of the loss of a sample, by its label; empty if all are 1.
+    #[must_use]
+    pub fn label_weights(&self) -> Vec<f32> {
+        let (question, counts) = (self.question(), &self.dataset().counts);
+        let weights = question.class_weights(&self.config().class_weights, counts);
+        let weights = weights.unwrap_or_else(|error| unreachable!("checked: {error}"));
+        if weights.iter().all(|&weight| weight == 1.0) {
+            return Vec::new();
+        }
+        let labels = 0..self.dataset().classes.len() as u16;
+        labels
+            .map(|label| weights[question.class_of(label)])
+            .collect()
+    }
+
     /// The schedule of this run.
     #[must_use]
     pub fn schedule(&self, network: &Network) -> Box<dyn Schedule> {
@@ -401,6 +449,7 @@ mod tests {
             width: 32,
             channels: 3,
             classes: ["cat", "dog", "bird"].map(str::to_owned).into(),
+            counts: vec![30_000, 20_000, 10_000],
             validation: 100,
             normalisation: Normalisation::per_channel(&[0.4; 3], &[0.2; 3]).expect("sound"),
             ..DatasetFacts::mnist()

@@ -7,13 +7,14 @@ use lagrange::{ClassWeights, Config, Sources, Task};
 use std::path::PathBuf;
 
 /// Flags that a resumed run has decided already.
-pub const DECIDED: [&str; 10] = [
+pub const DECIDED: [&str; 11] = [
     "preset",
     "config",
     "set",
     "task",
     "positive",
     "class_weights",
+    "network",
     "seed",
     "train_limit",
     "validation",
@@ -42,6 +43,9 @@ pub struct RunArgs {
     /// Weights of classes in the loss: none, balanced (rare classes count more), or NAME=WEIGHT,..
     #[arg(long, value_name = "WEIGHTS")]
     pub class_weights: Option<ClassWeights>,
+    /// Network by its name, see `lagrange network --list`; others are written in a configuration file.
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
     /// Key of every random draw.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
@@ -108,6 +112,9 @@ impl RunArgs {
         }
         if let Some(weights) = &self.class_weights {
             sources = sources.key("class-weights", toml::Value::try_from(weights)?);
+        }
+        if let Some(name) = &self.network {
+            sources = sources.key("network.preset", name.as_str());
         }
         if let Some(epochs) = self.epochs {
             sources = sources.key("schedule.epochs", epochs);

@@ -111,6 +111,9 @@ fn decided_by(run: &RunArgs, key: &str) -> Option<&'static str> {
         "seed" => ("--seeds", true),
         "task" => ("--task", run.task.is_some()),
         "class-weights" => ("--class-weights", run.class_weights.is_some()),
+        "network.preset" | "network.stages" | "network.layers" => {
+            ("--network", run.network.is_some())
+        }
         "positive" => ("--positive", !run.positive.is_empty()),
         "schedule.epochs" => ("--epochs", run.epochs.is_some()),
         "train-limit" => ("--train-limit", run.train_limit.is_some()),

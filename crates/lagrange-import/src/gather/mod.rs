@@ -65,6 +65,8 @@ pub(crate) fn gather(
     check_splits(&found, &report.classes)?;
     report.warnings.extend(classes::check(&report.classes)?);
     report.duplicates = duplicates::across(&ready);
+    // Sources are often sorted by class; the hashes' order is a random one, and the same for every source.
+    ready.sort_by_key(|sample| (sample.hash, sample.class));
     if drawn {
         report.note_drawn(options.test_share);
     }

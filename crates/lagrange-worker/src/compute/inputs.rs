@@ -12,6 +12,8 @@ pub(super) struct Samples {
     pub(super) images: Vec<f32>,
     /// `[n, O]`
     pub(super) targets: Vec<f32>,
+    /// `[n]`, or empty where all are 1.
+    pub(super) weights: Vec<f32>,
 }
 
 /// Key of a step's augmentation of one shard.
@@ -28,6 +30,8 @@ pub(super) struct Inputs {
     normalisation: Normalisation,
     augment: Augment,
     question: Question,
+    /// By label; empty where all are 1.
+    weights: Vec<f32>,
     seed: u64,
     shape: Shape,
 }
@@ -40,6 +44,7 @@ impl Inputs {
             normalisation: dataset.normalisation.clone(),
             augment: config.augment,
             question: spec.question(),
+            weights: spec.label_weights(),
             seed: config.seed,
             shape: dataset.shape(),
         }
@@ -64,6 +69,7 @@ impl Inputs {
         let image = self.shape.len();
         samples.images.resize(positions.len() * image, 0.0);
         samples.targets.clear();
+        samples.weights.clear();
         for (position, inputs) in positions.zip(samples.images.chunks_exact_mut(image)) {
             let pixels = (data.image(position), self.shape);
             match &mut random {
@@ -76,6 +82,8 @@ impl Inputs {
             let outputs = 0..self.question.outputs();
             let targets = outputs.map(|output| self.question.target(label, output));
             samples.targets.extend(targets);
+            let weight = self.weights.get(usize::from(label));
+            samples.weights.extend(weight);
         }
     }
 

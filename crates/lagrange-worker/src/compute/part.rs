@@ -109,7 +109,7 @@ impl Compute {
             let input = ShardInput {
                 images: &scratch.samples.images,
                 targets: &scratch.samples.targets,
-                weights: &[],
+                weights: &scratch.samples.weights,
                 multipliers,
                 positions: &positions,
                 shared: context.shared,

@@ -2,6 +2,24 @@
 
 use lagrange_protocol::Config;
 use std::collections::BTreeMap;
+use toml::Table;
+
+/// Keys of which each is a whole network: one replaces the others.
+const NETWORK_FORMS: [&str; 3] = ["preset", "stages", "layers"];
+
+/// Removes from the table `network` what a form of it in `above` replaces.
+pub(super) fn replace_network(network: &mut Table, above: &Table) {
+    let has = |form: &&str| above.contains_key(*form);
+    if NETWORK_FORMS.iter().any(has) {
+        NETWORK_FORMS
+            .iter()
+            .for_each(|form| drop(network.remove(*form)));
+    }
+    if above.contains_key("layers") {
+        // Each layer has its own.
+        network.remove("activation");
+    }
+}
 
 /// Every key, with its default.
 #[derive(Debug)]
@@ -15,7 +33,12 @@ impl Keys {
             positive: vec![String::new()],
             ..Config::default()
         };
-        Self(all.values())
+        let mut keys = all.values();
+        // Written instead of the stages that the default has.
+        for form in NETWORK_FORMS {
+            keys.entry(format!("network.{form}")).or_default();
+        }
+        Self(keys)
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {

@@ -10,7 +10,7 @@ pub use environment::is_meant_for_lagrange;
 pub use presets::{Preset, presets};
 
 use environment::Variable;
-use keys::{Keys, hint};
+use keys::{Keys, hint, replace_network};
 use lagrange_data::{Task, nearest_name};
 use lagrange_protocol::Config;
 use presets::preset_of;
@@ -227,6 +227,10 @@ fn put(table: &mut Table, key: &str, value: Value) {
         Some((first, rest)) => {
             let inner = table.entry(first).or_insert_with(|| Table::new().into());
             if let Value::Table(inner) = inner {
+                if first == "network" {
+                    let above = Table::from_iter([(rest.to_owned(), value.clone())]);
+                    replace_network(inner, &above);
+                }
                 put(inner, rest, value);
             }
         }
@@ -237,7 +241,12 @@ fn put(table: &mut Table, key: &str, value: Value) {
 fn lay_over(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                if key == "network" {
+                    replace_network(below, &above);
+                }
+                lay_over(below, above);
+            }
             (_, value) => {
                 below.insert(key, value);
             }
@@ -305,6 +314,22 @@ mod tests {
             (3, 2.0, 512)
         );
         assert_eq!(config.schedule.trust, 0.25);
+    }
+
+    #[test]
+    fn one_form_of_the_network_replaces_another() {
+        let layers = "[[network.layers]]\ntype = \"dense\"\nchannels = 7\n";
+        let network = |sources: Sources| sources.resolve().expect("valid").network;
+        let written = with_file(layers).expect("file");
+        assert_eq!(network(written.clone().preset("step")).layers.len(), 1);
+        let named = written.key("network.preset", "deep");
+        assert_eq!(network(named).layers.len(), 6);
+        let variable = variables(&[("LAGRANGE_NETWORK__PRESET", "small")]);
+        let named = Sources::default().environment(variable, &[]);
+        assert_eq!(network(named.expect("known")).layers.len(), 3);
+        let both = format!("[network]\npreset = \"deep\"\n{layers}");
+        let error = with_file(&both).expect("file").resolve().expect_err("two");
+        assert!(error.to_string().contains("keep one"), "{error}");
     }
 
     #[test]

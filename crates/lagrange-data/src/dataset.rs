@@ -1,10 +1,9 @@
 //! Datasets: the embedded MNIST, a set of IDX files in a folder, or any pictures of any classes.
 
-use crate::classes::digits;
+use crate::content::{Content, Samples};
 use crate::files::{Role, locate};
 use crate::{DataError, Images, Split, SplitCounts, read_images, read_labels};
 use lagrange_core::network::Shape;
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -232,60 +231,25 @@ impl Dataset {
     /// SHA-256 of the content: counts, shapes, pixels, labels and class names, whatever files they came from.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
-        let Shape {
-            height,
-            width,
-            channels,
-        } = self.shape();
-        let like_mnist = channels == 1 && height == width && self.classes == digits();
-        if like_mnist && self.validation.is_none() {
-            return self.sha256_of_digits();
+        Content {
+            shape: self.shape(),
+            classes: &self.classes,
+            train: self.train.samples(),
+            validation: self.validation.as_ref().map(LabelledSet::samples),
+            test: self.test.samples(),
         }
-        let mut hash = Sha256::new_with_prefix(b"lagrange dataset 2\0");
-        put_numbers(&mut hash, &[self.classes.len()]);
-        for name in &self.classes {
-            put_numbers(&mut hash, &[name.len()]);
-            hash.update(name);
-        }
-        for set in [
-            Some(&self.train),
-            self.validation.as_ref(),
-            Some(&self.test),
-        ] {
-            put_numbers(&mut hash, &[usize::from(set.is_some())]);
-            let Some(LabelledSet { images, labels }) = set else {
-                continue;
-            };
-            let shape = [images.height, images.width, images.channels];
-            put_numbers(&mut hash, &[labels.len(), images.pixels.len()]);
-            put_numbers(&mut hash, &shape);
-            hash.update(&images.pixels);
-            let labels = labels.iter().flat_map(|label| label.to_le_bytes());
-            hash.update(labels.collect::<Vec<u8>>());
-        }
-        hash.finalize().into()
-    }
-
-    /// The hash of grey, square images of digits, which runs knew before there were others.
-    fn sha256_of_digits(&self) -> [u8; 32] {
-        let mut hash = Sha256::new_with_prefix(b"lagrange dataset 1\0");
-        for LabelledSet { images, labels } in [&self.train, &self.test] {
-            put_numbers(&mut hash, &[labels.len(), images.height, images.width]);
-            hash.update(&images.pixels);
-            let labels = labels.iter().map(|&label| label as u8);
-            hash.update(labels.collect::<Vec<u8>>());
-        }
-        hash.finalize().into()
-    }
-}
-
-fn put_numbers(hash: &mut Sha256, numbers: &[usize]) {
-    for &number in numbers {
-        hash.update((number as u64).to_le_bytes());
+        .sha256()
     }
 }
 
 impl LabelledSet {
+    fn samples(&self) -> Samples<'_> {
+        Samples {
+            pixels: &self.images.pixels,
+            labels: &self.labels,
+        }
+    }
+
     fn check(&self, part: &'static str, classes: usize) -> Result<(), DataError> {
         let Images {
             channels,
@@ -325,7 +289,9 @@ impl LabelledSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::digits;
     use flate2::{Compression, write::GzEncoder};
+    use sha2::{Digest as _, Sha256};
     use std::io::Write as _;
 
     fn write_set(directory: &Path, sizes: [(u32, u32, u32); 2], labels: [u32; 2], gzip: bool) {

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | `images` | [`Images`]: bytes of one shape, grey or in colour |
 //! | `classes` | names of classes and their [natural order](natural_order) |
+//! | `content` | [`Content`] and its hash |
 //! | `dataset`, `embedded` | [`Dataset`]: training and test set, from files or from the build |
 //! | `summary` | [`DatasetSummary`]: what a coordinator needs, without the pixels |
 //! | `idx` | [`read_images`], [`read_labels`]: the IDX format, plain or gzip-compressed |
@@ -61,6 +62,7 @@
 mod augment;
 mod class_weights;
 mod classes;
+mod content;
 mod dataset;
 #[cfg(feature = "embedded-mnist")]
 mod embedded;
@@ -79,12 +81,14 @@ mod task;
 pub use augment::Augment;
 pub use class_weights::ClassWeights;
 pub use classes::{natural_order, nearest_name};
+pub use content::{Content, Samples};
 pub use dataset::{Dataset, LabelledSet};
 pub use error::DataError;
 pub use file_kind::FileKind;
 pub use files::Holdings;
 pub use idx::{IdxError, read_images, read_labels};
 pub use images::Images;
+pub use lagrange_core::network::Shape;
 pub use normalise::{NoContrast, Normalisation, Normaliser};
 pub use order::{BatchOrder, Positions};
 pub use question::Question;

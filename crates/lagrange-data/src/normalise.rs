@@ -146,7 +146,17 @@ impl Normalisation {
     /// # Errors
     /// [`NoContrast`] if the deviations of all channels round to 0.
     pub fn of(images: &Images) -> Result<Self, NoContrast> {
-        let mut channels = channels_of(images);
+        let sums = sums_of(images);
+        let values = images.pixels.len() / images.channels.max(1);
+        Self::of_sums(&sums, values)
+    }
+
+    /// Normalisation of `values` values of each channel, from their sum and the sum of their squares, `[C]`.
+    ///
+    /// # Errors
+    /// As [`Normalisation::of`].
+    pub fn of_sums(sums: &[(u64, u64)], values: usize) -> Result<Self, NoContrast> {
+        let mut channels: Vec<Channel> = sums.iter().map(|&of| figures(of, values)).collect();
         if channels.iter().all(Channel::is_flat) {
             let mean = channels.first().map_or(0.0, |channel| channel.mean);
             return Err(NoContrast { mean });
@@ -192,8 +202,8 @@ impl Channel {
     }
 }
 
-/// Rounded figures of every channel of `images`; deviations may be 0.
-fn channels_of(images: &Images) -> Vec<Channel> {
+/// Sum, and sum of squares, of every channel of `images`.
+fn sums_of(images: &Images) -> Vec<(u64, u64)> {
     let channels = images.channels.max(1);
     let mut sums = vec![(0u64, 0u64); channels];
     for block in images.pixels.chunks(BLOCK * channels) {
@@ -208,18 +218,20 @@ fn channels_of(images: &Images) -> Vec<Channel> {
             *squares += u64::from(of_block.1);
         }
     }
-    let count = (images.pixels.len() / channels).max(1) as u64;
+    sums
+}
+
+/// Rounded figures of a channel; the deviation may be 0.
+fn figures((sum, squares): (u64, u64), values: usize) -> Channel {
+    let count = values.max(1) as u64;
     let white = 255.0 * count as f64;
-    let figures = |(sum, squares): (u64, u64)| {
-        // n^2 times the variance, in whole numbers: nothing cancels, and equal pixels give 0.
-        let total = u128::from(count) * u128::from(squares);
-        let spread = total.saturating_sub(u128::from(sum) * u128::from(sum));
-        Channel {
-            mean: rounded(sum as f64 / white),
-            standard_deviation: rounded((spread as f64).sqrt() / white),
-        }
-    };
-    sums.into_iter().map(figures).collect()
+    // n^2 times the variance, in whole numbers: nothing cancels, and equal pixels give 0.
+    let total = u128::from(count) * u128::from(squares);
+    let spread = total.saturating_sub(u128::from(sum) * u128::from(sum));
+    Channel {
+        mean: rounded(sum as f64 / white),
+        standard_deviation: rounded((spread as f64).sqrt() / white),
+    }
 }
 
 /// Rounds to four decimals.

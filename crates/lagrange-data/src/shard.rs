@@ -181,6 +181,24 @@ impl Partition {
         offset + position * self.shards + shard
     }
 
+    /// Shard, and position in it, of the sample at `index` of the set that `split` is cut from; `None` if the
+    /// split does not have it. The inverse of [`Partition::sample_index`].
+    #[must_use]
+    pub fn place(&self, split: Split, index: usize) -> Option<(usize, usize)> {
+        let from = match split {
+            Split::Train | Split::Test => 0,
+            Split::Validation => self.validation_from,
+        };
+        let number = index.checked_sub(from).filter(|&n| n < self.len(split))?;
+        Some((number % self.shards, number / self.shards))
+    }
+
+    /// Whether the validation split is cut from the training set.
+    #[must_use]
+    pub fn holds_out(&self) -> bool {
+        self.held_out > 0
+    }
+
     /// Steps of one epoch when each step takes `per_batch` samples of every shard; leftover samples are
     /// skipped in that epoch.
     ///
@@ -225,6 +243,26 @@ pub struct ShardData {
 }
 
 impl ShardData {
+    /// No samples yet, and room for `count` of `image_len` bytes.
+    #[must_use]
+    pub fn with_capacity(image_len: usize, count: usize) -> Self {
+        Self {
+            image_len,
+            pixels: Vec::with_capacity(count * image_len),
+            labels: Vec::with_capacity(count),
+        }
+    }
+
+    /// Adds a sample.
+    ///
+    /// # Panics
+    /// If its image has another length than the others.
+    pub fn push(&mut self, image: &[u8], label: u16) {
+        assert_eq!(image.len(), self.image_len, "one image");
+        self.pixels.extend_from_slice(image);
+        self.labels.push(label);
+    }
+
     /// Copies a shard out of the whole set, which can then be dropped.
     ///
     /// # Panics
@@ -234,15 +272,10 @@ impl ShardData {
         let (LabelledSet { images, labels }, _) = dataset.part(split, partition.held_out);
         let image_len = images.shape().len();
         let count = partition.shard_len(split, shard);
-        let mut data = Self {
-            image_len,
-            pixels: Vec::with_capacity(count * image_len),
-            labels: Vec::with_capacity(count),
-        };
+        let mut data = Self::with_capacity(image_len, count);
         for position in 0..count {
             let index = partition.sample_index(split, shard, position);
-            data.pixels.extend_from_slice(images.image(index));
-            data.labels.push(labels[index]);
+            data.push(images.image(index), labels[index]);
         }
         data
     }
@@ -311,6 +344,13 @@ mod tests {
                 all
             };
             let left = (train - validation).min(limit.unwrap_or(train));
+            for split in [Split::Train, Split::Validation, Split::Test] {
+                for (shard, position) in (0..shards).flat_map(|s| (0..partition.shard_len(split, s)).map(move |p| (s, p))) {
+                    let index = partition.sample_index(split, shard, position);
+                    prop_assert_eq!(partition.place(split, index), Some((shard, position)));
+                }
+                prop_assert_eq!(partition.place(split, usize::MAX), None);
+            }
             prop_assert_eq!(used(Split::Train), (0..left).collect::<Vec<_>>());
             let held_out = match validation {
                 0 => 0..own,

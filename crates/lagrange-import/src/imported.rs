@@ -1,5 +1,6 @@
 //! The neutral form of a data set: bytes, class numbers and names.
 
+use lagrange_data::{Content, Samples, Shape};
 use serde::Deserialize;
 use std::fmt;
 
@@ -67,6 +68,29 @@ impl Imported {
         self.height * self.width * self.channels
     }
 
+    /// SHA-256 of the content: [`lagrange_data::Dataset::sha256`] of the same set.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        let Self {
+            height,
+            width,
+            channels,
+            ..
+        } = *self;
+        Content {
+            shape: Shape {
+                height,
+                width,
+                channels,
+            },
+            classes: &self.classes,
+            train: self.train.samples(),
+            validation: self.validation.as_ref().map(Part::samples),
+            test: self.test.samples(),
+        }
+        .sha256()
+    }
+
     /// The samples of a split; none if the source has no validation split.
     #[must_use]
     pub fn part(&self, split: Split) -> Option<&Part> {
@@ -79,6 +103,13 @@ impl Imported {
 }
 
 impl Part {
+    fn samples(&self) -> Samples<'_> {
+        Samples {
+            pixels: &self.pixels,
+            labels: &self.labels,
+        }
+    }
+
     /// Number of samples.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -70,7 +70,7 @@
 //! | `picture`, `guard` | decoding, sizes and channels; decoders that panic |
 //! | `gather` | from samples to [`Imported`] and [`Report`] |
 //! | `packed` | [`pack`], [`PackedSet`] |
-//! | `load` | [`load`]: any of these, or the embedded set, as a [`lagrange_data::Dataset`] |
+//! | `load`, `opened` | [`open`]: any of these, or the embedded set, to be cut into shards; [`load`] |
 //! | `sheet` | [`contact_sheet`] |
 //! | `names` | natural order, names of splits, names in messages |
 
@@ -82,6 +82,7 @@ mod guard;
 mod imported;
 mod load;
 mod names;
+mod opened;
 mod options;
 mod packed;
 mod picture;
@@ -93,7 +94,8 @@ mod sheet;
 pub use error::ImportError;
 pub use format::{Format, recognise};
 pub use imported::{Imported, Part, Split};
-pub use load::{LoadError, load, load_hashed, summarise};
+pub use load::{LoadError, load, open, summarise};
+pub use opened::{Opened, ShardSplits};
 pub use options::{Channels, Layout, Options};
 pub use packed::{Block, BlockEntry, Manifest, PackedSet, pack};
 pub use report::{ClassCounts, Duplicates, Report};

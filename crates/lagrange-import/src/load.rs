@@ -1,8 +1,9 @@
 //! Data sets for training: whatever a path holds, packed or not, or the set embedded in the build.
 
-use crate::{Format, ImportError, Imported, Options, PackedSet, Part, Split, read, recognise};
+use crate::{Format, ImportError, Imported, Opened, Options, PackedSet, Part, read, recognise};
 use lagrange_data::{DataError, Dataset, DatasetSummary, Images, LabelledSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Why a data set cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,31 @@ enum Kind {
     Other,
 }
 
-/// The set at `path`: a packed one, IDX files, or any format of [`read`], with its default options; without a
-/// path the embedded MNIST.
+/// The set at `path`: a packed one, of which only the manifest is read, IDX files, or any format of [`read`], with
+/// its default options; without a path the embedded MNIST. With its [`Dataset::sha256`].
+///
+/// # Errors
+/// [`LoadError`], naming the file and what is wrong with it.
+pub fn open(path: Option<&Path>) -> Result<(Opened, [u8; 32]), LoadError> {
+    let Some(path) = path else {
+        let (dataset, hash) = Dataset::load_hashed(None)?;
+        return Ok((Arc::new(dataset).into(), hash));
+    };
+    let dataset: Dataset = match kind(path)? {
+        Kind::Packed => {
+            let set = PackedSet::open(path)?;
+            let hash = set.content();
+            return Ok((Opened::Packed(Arc::new(set)), hash));
+        }
+        Kind::Idx => Dataset::from_dir(path)?,
+        Kind::Other => read(path, &Options::default())?.0.into(),
+    };
+    dataset.check()?;
+    let hash = dataset.sha256();
+    Ok((Arc::new(dataset).into(), hash))
+}
+
+/// The set at `path`, as [`open`] finds it, in memory.
 ///
 /// ```
 /// // A build with MNIST inside has data without any path.
@@ -34,41 +58,19 @@ enum Kind {
 /// ```
 ///
 /// # Errors
-/// [`LoadError`], naming the file and what is wrong with it.
-pub fn load(path: Option<&Path>) -> Result<Dataset, LoadError> {
-    let Some(path) = path else {
-        return Ok(Dataset::embedded()?);
-    };
-    let dataset: Dataset = match kind(path)? {
-        Kind::Packed => PackedSet::open(path)?.unpack()?.into(),
-        Kind::Idx => return Ok(Dataset::from_dir(path)?),
-        Kind::Other => read(path, &Options::default())?.0.into(),
-    };
-    dataset.check()?;
-    Ok(dataset)
-}
-
-/// [`load`], with the set's [`Dataset::sha256`]; that of the embedded MNIST is a constant.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_hashed(path: Option<&Path>) -> Result<(Dataset, [u8; 32]), LoadError> {
-    if path.is_none() {
-        return Ok(Dataset::load_hashed(None)?);
-    }
-    let dataset = load(path)?;
-    let hash = dataset.sha256();
-    Ok((dataset, hash))
+/// As [`open`].
+pub fn load(path: Option<&Path>) -> Result<Arc<Dataset>, LoadError> {
+    open(path)?.0.into_dataset()
 }
 
 /// Everything of the set at `path` but its pixels; the embedded MNIST is not unpacked for it.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`open`].
 pub fn summarise(path: Option<&Path>) -> Result<DatasetSummary, LoadError> {
     match path {
         None => Ok(DatasetSummary::load(None)?),
-        path => Ok(DatasetSummary::of(&load(path)?)?),
+        path => open(path)?.0.summary(),
     }
 }
 
@@ -81,39 +83,6 @@ fn kind(path: &Path) -> Result<Kind, ImportError> {
         Ok(_) => Ok(Kind::Other),
         Err(error @ ImportError::Ambiguous { .. }) => Err(error),
         Err(_) => Ok(Kind::Idx),
-    }
-}
-
-impl PackedSet {
-    /// The whole set, every block checked.
-    ///
-    /// # Errors
-    /// As [`PackedSet::read_block`].
-    pub fn unpack(&self) -> Result<Imported, ImportError> {
-        let part = |split| {
-            let mut part = Part::default();
-            for (number, block) in self.manifest().blocks.iter().enumerate() {
-                if block.split == split {
-                    let block = self.read_block(number)?;
-                    part.pixels.extend(block.pixels);
-                    part.labels.extend(block.labels);
-                }
-            }
-            Ok(part)
-        };
-        let manifest = self.manifest();
-        Ok(Imported {
-            height: manifest.height,
-            width: manifest.width,
-            channels: manifest.channels,
-            classes: manifest.classes.clone(),
-            train: part(Split::Train)?,
-            validation: match manifest.validation {
-                0 => None,
-                _ => Some(part(Split::Validation)?),
-            },
-            test: part(Split::Test)?,
-        })
     }
 }
 

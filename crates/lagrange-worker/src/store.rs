@@ -1,10 +1,11 @@
-//! Shards held by a worker. The whole dataset is in memory only while shards are copied out of it.
+//! Shards held by a worker. Of a packed set one block is in memory while shards are cut from it; of any other the
+//! whole.
 
 use lagrange_core::network::Shape;
 use lagrange_data::{
     BatchOrder, Dataset, Partition, PartitionError, ShardData, Split, SplitCounts,
 };
-use lagrange_import::{LoadError, load_hashed};
+use lagrange_import::{LoadError, Opened, ShardSplits, open};
 use lagrange_protocol::RunSpec;
 use std::collections::HashMap;
 use std::fmt;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// let set = LabelledSet { images, labels: vec![0, 1] };
 /// let dataset = Arc::new(Dataset::new(set.clone(), set));
 /// let (loaded, hash) = DataSource::from(dataset.clone()).load()?;
-/// assert!(Arc::ptr_eq(&loaded, &dataset) && hash == dataset.sha256());
+/// assert!(loaded.shape().len() == 1 && hash == dataset.sha256());
 /// # Ok::<(), lagrange_import::LoadError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -40,17 +41,14 @@ impl From<Arc<Dataset>> for DataSource {
 }
 
 impl DataSource {
-    /// Loads the whole set and its hash.
+    /// Opens the set, with its hash.
     ///
     /// # Errors
     /// [`LoadError`] if files cannot be read or are malformed.
-    pub fn load(&self) -> Result<(Arc<Dataset>, [u8; 32]), LoadError> {
+    pub fn load(&self) -> Result<(Opened, [u8; 32]), LoadError> {
         match self {
-            Self::Files(path) => {
-                let (dataset, hash) = load_hashed(path.as_deref())?;
-                Ok((Arc::new(dataset), hash))
-            }
-            Self::Shared(dataset) => Ok((Arc::clone(dataset), dataset.sha256())),
+            Self::Files(path) => open(path.as_deref()),
+            Self::Shared(dataset) => Ok((Arc::clone(dataset).into(), dataset.sha256())),
         }
     }
 }
@@ -177,7 +175,7 @@ pub struct ShardStore {
     partition: Partition,
     sha256: [u8; 32],
     /// The set as loaded for the handshake, until the first shards are copied out.
-    loaded: Mutex<Option<Arc<Dataset>>>,
+    loaded: Mutex<Option<Opened>>,
     held: RwLock<HashMap<u32, Arc<Shard>>>,
 }
 
@@ -189,11 +187,14 @@ impl ShardStore {
     /// [`StoreError`] if the set is not the run's, or cannot be partitioned as the run requires.
     pub fn new(
         source: DataSource,
-        dataset: Arc<Dataset>,
+        dataset: impl Into<Opened>,
         sha256: [u8; 32],
         spec: &RunSpec,
     ) -> Result<Self, StoreError> {
-        dataset.check().map_err(LoadError::from)?;
+        let dataset = dataset.into();
+        if let Opened::Memory(dataset) = &dataset {
+            dataset.check().map_err(LoadError::from)?;
+        }
         let facts = spec.dataset();
         let run = Counts {
             shape: facts.shape(),
@@ -206,8 +207,8 @@ impl ShardStore {
         if run != data {
             return Err(StoreError::Images { run, data });
         }
-        if facts.classes != dataset.classes {
-            let (run, data) = (facts.classes.clone(), dataset.classes.clone());
+        if facts.classes != dataset.classes() {
+            let (run, data) = (facts.classes.clone(), dataset.classes().to_vec());
             return Err(StoreError::Classes { run, data });
         }
         let (partition, per_batch) = (spec.partition(), spec.cut().samples);
@@ -248,15 +249,16 @@ impl ShardStore {
             Some(dataset) => dataset,
             None => self.reload()?,
         };
-        for shard in missing {
-            let gathered = Arc::new(self.gather(&dataset, shard));
+        let cut = dataset.shards(&self.partition, &missing)?;
+        for (shard, splits) in missing.into_iter().zip(cut) {
+            let gathered = Arc::new(self.shard_of(shard, splits));
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
             held.insert(shard, gathered);
         }
         Ok(())
     }
 
-    fn reload(&self) -> Result<Arc<Dataset>, StoreError> {
+    fn reload(&self) -> Result<Opened, StoreError> {
         let (dataset, hash) = self.source.load()?;
         if hash == self.sha256 {
             Ok(dataset)
@@ -265,9 +267,7 @@ impl ShardStore {
         }
     }
 
-    fn gather(&self, dataset: &Dataset, shard: u32) -> Shard {
-        let data = |split| ShardData::gather(dataset, &self.partition, split, shard as usize);
-        let train = data(Split::Train);
+    fn shard_of(&self, shard: u32, [train, validation, test]: ShardSplits) -> Shard {
         let order = BatchOrder::new(
             self.seed,
             shard as usize,
@@ -277,8 +277,8 @@ impl ShardStore {
         );
         Shard {
             train,
-            validation: data(Split::Validation),
-            test: data(Split::Test),
+            validation,
+            test,
             order: Mutex::new(order),
         }
     }

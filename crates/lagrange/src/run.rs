@@ -337,7 +337,7 @@ fn try_evaluate(
     validation: usize,
     data: &DataSource,
 ) -> Result<(), RunError> {
-    let (dataset, _) = data.load()?;
+    let dataset = data.load()?.0.into_dataset()?;
     let accuracy = |split| {
         model
             .evaluate(&dataset, split, validation)

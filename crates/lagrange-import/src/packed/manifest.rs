@@ -31,6 +31,8 @@ pub struct Manifest {
     pub validation: usize,
     /// Number of test samples.
     pub test: usize,
+    /// SHA-256 of the content in hexadecimal: [`lagrange_data::Dataset::sha256`] of the whole set.
+    pub content: String,
     /// For each channel, the sum of all values in the training split.
     pub sums: Vec<u64>,
     /// For each channel, the sum of their squares. With the sums, it gives mean and deviation exactly.
@@ -93,7 +95,7 @@ impl Manifest {
         let classes = self.classes.iter().map(|name| quoted(name));
         let mut text = format!(
             "format = {}\nheight = {}\nwidth = {}\nchannels = {}\nclasses = [{}]\n\
-             train = {}\nvalidation = {}\ntest = {}\nsums = {:?}\nsquares = {:?}\n",
+             train = {}\nvalidation = {}\ntest = {}\ncontent = {}\nsums = {:?}\nsquares = {:?}\n",
             self.format,
             self.height,
             self.width,
@@ -102,6 +104,7 @@ impl Manifest {
             self.train,
             self.validation,
             self.test,
+            quoted(&self.content),
             self.sums,
             self.squares,
         );
@@ -157,6 +160,9 @@ impl Manifest {
         if self.sums.len() != self.channels || self.squares.len() != self.channels {
             return Some("sums and squares: one of each channel is needed".to_owned());
         }
+        if unhex(&self.content).is_none() {
+            return Some("content has not 64 hexadecimal digits".to_owned());
+        }
         let mut next = [0; 3];
         let mut last = Split::Train;
         for block in &self.blocks {
@@ -200,6 +206,7 @@ impl Manifest {
             train: 0,
             validation: 0,
             test: 0,
+            content: String::new(),
             sums: vec![0; channels],
             squares: vec![0; channels],
             blocks: Vec::new(),
@@ -222,6 +229,18 @@ fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// 32 bytes from hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|d| d as u8))
+        .collect();
+    let digits = digits.filter(|digits| digits.len() == 64)?;
+    Some(std::array::from_fn(|i| {
+        16 * digits[2 * i] + digits[2 * i + 1]
+    }))
 }
 
 /// Bytes in hexadecimal.

@@ -70,6 +70,12 @@ impl PackedSet {
         &self.identity
     }
 
+    /// SHA-256 of the content, which does not depend on how the set is cut into blocks.
+    #[must_use]
+    pub fn content(&self) -> [u8; 32] {
+        manifest::unhex(&self.manifest.content).unwrap_or_else(|| unreachable!("checked"))
+    }
+
     /// Reads block `number`, a position in [`Manifest::blocks`], and checks its hash.
     ///
     /// # Errors

@@ -207,6 +207,7 @@ proptest! {
     ) {
         let mut manifest = Manifest::new(2, 3, 3, classes);
         manifest.sums = sums;
+        manifest.content = "0f".repeat(32);
         let text = manifest.text();
         prop_assert_eq!(Manifest::parse(&text, "m").expect("its own text"), manifest);
     }

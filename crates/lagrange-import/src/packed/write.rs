@@ -65,6 +65,7 @@ pub fn pack(
     let per_block = samples_per_block.map_or(default, NonZeroUsize::get);
     let mut manifest = Manifest::new(set.height, set.width, set.channels, set.classes.clone());
     (manifest.sums, manifest.squares) = sums(&set.train.pixels, set.channels);
+    manifest.content = hex(&set.sha256());
     manifest.train = set.train.len();
     manifest.validation = set.validation.as_ref().map_or(0, Part::len);
     manifest.test = set.test.len();

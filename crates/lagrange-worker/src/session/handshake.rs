@@ -7,8 +7,8 @@ use crate::link::{Link, SILENT};
 use crate::options::WorkerOptions;
 use crate::store::ShardStore;
 use lagrange_core::network::Network;
-use lagrange_data::{Dataset, Question};
-use lagrange_import::LoadError;
+use lagrange_data::Question;
+use lagrange_import::{LoadError, Opened};
 use lagrange_protocol::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_MESSAGE_BYTES, PROTOCOL_VERSION,
 };
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     /// The network insisted on, described; empty for any.
     architecture: String,
     /// The set as loaded, until the first run's shards are cut from it.
-    dataset: Option<Arc<Dataset>>,
+    dataset: Option<Opened>,
     /// The last run: a coordinator that comes back continues it.
     known: Option<(String, RunSpec, Arc<Compute>)>,
     orders: UnboundedSender<Order>,
@@ -189,7 +189,7 @@ fn not_joined(address: &Address, status: &Status) -> WorkerError {
 }
 
 /// Loads the set on the executor.
-async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), LoadError> {
+async fn load(options: &WorkerOptions) -> Result<(Opened, [u8; 32]), LoadError> {
     let source = options.source.clone();
     let (done, loaded) = oneshot::channel();
     let task = move || {
@@ -202,11 +202,11 @@ async fn load(options: &WorkerOptions) -> Result<(Arc<Dataset>, [u8; 32]), LoadE
 }
 
 /// The description of the network that the worker insists on; empty for any.
-fn insisted(options: &WorkerOptions, dataset: &Dataset) -> Result<String, WorkerError> {
+fn insisted(options: &WorkerOptions, dataset: &Opened) -> Result<String, WorkerError> {
     let Some(config) = &options.insist else {
         return Ok(String::new());
     };
-    let question = Question::new(config.task, &dataset.classes, &config.positive)?;
+    let question = Question::new(config.task, dataset.classes(), &config.positive)?;
     let network = Network::resolve(&config.network, dataset.shape(), question.outputs())?;
     Ok(network.describe())
 }

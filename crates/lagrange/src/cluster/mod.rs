@@ -233,7 +233,7 @@ impl Cluster {
     fn shared(&self, data: DataSource) -> Result<DataSource, RunError> {
         match (&self.workers, data) {
             (Workers::InProcess, DataSource::Files(directory)) => {
-                Ok(Arc::new(load(directory.as_deref())?).into())
+                Ok(load(directory.as_deref())?.into())
             }
             (_, data) => Ok(data),
         }

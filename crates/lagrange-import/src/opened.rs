@@ -1,0 +1,254 @@
+//! A set whose samples are in memory, or in blocks that are read when shards are cut from them.
+
+use crate::{Block, Imported, LoadError, PackedSet};
+use lagrange_data::{
+    Dataset, DatasetSummary, Normalisation, Partition, Shape, ShardData, Split, SplitCounts,
+};
+use std::sync::Arc;
+
+/// A data set that is ready to be cut into shards.
+#[derive(Debug, Clone)]
+pub enum Opened {
+    /// All of it in memory.
+    Memory(Arc<Dataset>),
+    /// A packed set: its manifest in memory, and of its blocks one at a time.
+    Packed(Arc<PackedSet>),
+}
+
+impl From<Arc<Dataset>> for Opened {
+    fn from(dataset: Arc<Dataset>) -> Self {
+        Self::Memory(dataset)
+    }
+}
+
+/// One shard of every split: training, validation and test samples.
+pub type ShardSplits = [ShardData; 3];
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+impl Opened {
+    /// Shape of every image.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::Memory(dataset) => dataset.shape(),
+            Self::Packed(set) => Shape {
+                height: set.manifest().height,
+                width: set.manifest().width,
+                channels: set.manifest().channels,
+            },
+        }
+    }
+
+    /// Number of images of each split.
+    #[must_use]
+    pub fn counts(&self) -> SplitCounts {
+        match self {
+            Self::Memory(dataset) => dataset.counts(),
+            Self::Packed(set) => SplitCounts {
+                train: set.manifest().train,
+                validation: set.manifest().validation,
+                test: set.manifest().test,
+            },
+        }
+    }
+
+    /// Names of the classes.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Self::Memory(dataset) => &dataset.classes,
+            Self::Packed(set) => &set.manifest().classes,
+        }
+    }
+
+    /// The whole set in memory.
+    ///
+    /// # Errors
+    /// [`LoadError`] if a block cannot be read.
+    pub fn into_dataset(self) -> Result<Arc<Dataset>, LoadError> {
+        match self {
+            Self::Memory(dataset) => Ok(dataset),
+            Self::Packed(set) => {
+                let dataset: Dataset = set.unpack()?.into();
+                dataset.check()?;
+                Ok(Arc::new(dataset))
+            }
+        }
+    }
+
+    /// Everything but the pixels.
+    ///
+    /// # Errors
+    /// [`LoadError`] if a block cannot be read, or all pixels are the same.
+    pub fn summary(&self) -> Result<DatasetSummary, LoadError> {
+        let set = match self {
+            Self::Memory(dataset) => return Ok(DatasetSummary::of(dataset)?),
+            Self::Packed(set) => set,
+        };
+        let mut labels: [Vec<u16>; 3] = Default::default();
+        for_each_block(set, |block| {
+            labels[block.split as usize].extend(&block.labels);
+            Ok(())
+        })?;
+        let [train, validation, test] = labels;
+        let manifest = set.manifest();
+        let sums = manifest.sums.iter().zip(&manifest.squares);
+        let sums: Vec<_> = sums.map(|(&sum, &squares)| (sum, squares)).collect();
+        let values = manifest.train * manifest.height * manifest.width;
+        let normalisation = Normalisation::of_sums(&sums, values);
+        Ok(DatasetSummary {
+            shape: self.shape(),
+            classes: manifest.classes.clone(),
+            train,
+            validation,
+            test,
+            normalisation: normalisation.map_err(lagrange_data::DataError::from)?,
+            sha256: set.content(),
+        })
+    }
+
+    /// Cuts `shards` out of the set, in their order. Of a packed set every block is read, one at a time.
+    ///
+    /// # Errors
+    /// [`LoadError`] if a block cannot be read.
+    ///
+    /// # Panics
+    /// If `partition` was made for a larger set.
+    pub fn shards(
+        &self,
+        partition: &Partition,
+        shards: &[u32],
+    ) -> Result<Vec<ShardSplits>, LoadError> {
+        let set = match self {
+            Self::Memory(dataset) => {
+                let gather = |&shard: &u32| {
+                    SPLITS.map(|s| ShardData::gather(dataset, partition, s, shard as usize))
+                };
+                return Ok(shards.iter().map(gather).collect());
+            }
+            Self::Packed(set) => set,
+        };
+        let image = self.shape().len();
+        let empty = |&shard: &u32| {
+            let count = |split| partition.shard_len(split, shard as usize);
+            SPLITS.map(|split| ShardData::with_capacity(image, count(split)))
+        };
+        let mut cut: Vec<ShardSplits> = shards.iter().map(empty).collect();
+        let mut wanted = vec![None; partition.shards()];
+        for (number, &shard) in shards.iter().enumerate() {
+            wanted[shard as usize] = Some(number);
+        }
+        for_each_block(set, |block| {
+            for split in cut_from(partition, block.split) {
+                for (offset, &label) in block.labels.iter().enumerate() {
+                    let place = partition.place(split, block.first + offset);
+                    if let Some(number) = place.and_then(|(shard, _)| wanted[shard]) {
+                        let pixels = &block.pixels[offset * image..][..image];
+                        cut[number][split as usize].push(pixels, label);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(cut)
+    }
+}
+
+/// The splits of a run that are cut from a split of the set.
+fn cut_from(partition: &Partition, of: crate::Split) -> Vec<Split> {
+    match (of, partition.holds_out()) {
+        (crate::Split::Train, true) => vec![Split::Train, Split::Validation],
+        (crate::Split::Train, false) => vec![Split::Train],
+        (crate::Split::Validation, true) => Vec::new(),
+        (crate::Split::Validation, false) => vec![Split::Validation],
+        (crate::Split::Test, _) => vec![Split::Test],
+    }
+}
+
+fn for_each_block(
+    set: &PackedSet,
+    mut each: impl FnMut(&Block) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    (0..set.manifest().blocks.len()).try_for_each(|number| each(&set.read_block(number)?))
+}
+
+impl PackedSet {
+    /// The whole set, every block checked.
+    ///
+    /// # Errors
+    /// As [`PackedSet::read_block`].
+    pub fn unpack(&self) -> Result<Imported, crate::ImportError> {
+        let mut parts: [crate::Part; 3] = Default::default();
+        for number in 0..self.manifest().blocks.len() {
+            let block = self.read_block(number)?;
+            let part = &mut parts[block.split as usize];
+            part.pixels.extend(block.pixels);
+            part.labels.extend(block.labels);
+        }
+        let [train, validation, test] = parts;
+        let manifest = self.manifest();
+        Ok(Imported {
+            height: manifest.height,
+            width: manifest.width,
+            channels: manifest.channels,
+            classes: manifest.classes.clone(),
+            train,
+            validation: (manifest.validation > 0).then_some(validation),
+            test,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Part, pack};
+    use std::num::NonZeroUsize;
+
+    fn part(from: u8, count: u8) -> Part {
+        Part {
+            pixels: (0..count).flat_map(|i| [from + i, i, 3 * i]).collect(),
+            labels: (0..count).map(|i| u16::from(i % 2)).collect(),
+            names: Vec::new(),
+        }
+    }
+
+    fn set(validation: bool) -> Imported {
+        Imported {
+            height: 1,
+            width: 1,
+            channels: 3,
+            classes: vec!["cat".into(), "dog".into()],
+            train: part(1, 37),
+            validation: validation.then(|| part(50, 9)),
+            test: part(80, 14),
+        }
+    }
+
+    /// A packed set and the same in memory are alike in everything that a run sees, however blocks are cut.
+    #[test]
+    fn a_packed_set_is_cut_like_one_in_memory() {
+        for (validation, held_out, per_block) in
+            [(false, 0, 5), (true, 0, 4), (true, 6, 1), (false, 7, 100)]
+        {
+            let folder = tempfile::tempdir().expect("folder");
+            let imported = set(validation);
+            let packed =
+                pack(&imported, folder.path(), NonZeroUsize::new(per_block)).expect("packed");
+            let memory = Opened::from(Arc::new(Dataset::from(imported)));
+            let packed = Opened::Packed(Arc::new(packed));
+            let summary = memory.summary().expect("summary");
+            assert_eq!(packed.summary().expect("summary"), summary);
+            assert_eq!(packed.counts(), memory.counts());
+            let partition =
+                Partition::of_counts(memory.counts(), 5, held_out, Some(23)).expect("fits");
+            for shards in [vec![3], vec![0, 1, 2, 3, 4], vec![4, 2]] {
+                let cut = |opened: &Opened| opened.shards(&partition, &shards).expect("cut");
+                assert_eq!(cut(&packed), cut(&memory));
+            }
+            let whole = packed.into_dataset().expect("read");
+            assert_eq!(whole.sha256(), summary.sha256);
+        }
+    }
+}

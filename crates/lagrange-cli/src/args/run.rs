@@ -53,8 +53,8 @@ pub struct RunArgs {
     /// Use only the first so many training images.
     #[arg(long, value_name = "N")]
     pub train_limit: Option<usize>,
-    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation split
-    /// if it has one].
+    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation
+    /// split if it has one].
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
     /// Directory with the four IDX files of an MNIST-like set [default: the embedded MNIST].

@@ -120,7 +120,7 @@ fn the_hash_covers_every_part() {
         |d| {
             d.validation
                 .iter_mut()
-                .for_each(|set| set.images.pixels[35] ^= 1)
+                .for_each(|set| set.images.pixels[35] ^= 1);
         },
         // As many bytes of another shape.
         |d| (d.train.images.height, d.train.images.width) = (3, 2),
@@ -212,13 +212,14 @@ fn the_parts_of_a_split_are_those_held_out_or_its_own() {
 
 #[test]
 fn parts_that_do_not_fit_together_are_named() {
+    type Change = fn(&mut Dataset);
     assert!(colour().check().is_ok());
-    let message = |change: fn(&mut Dataset)| {
+    let message = |change: Change| {
         let mut dataset = colour();
         change(&mut dataset);
         dataset.check().expect_err("refused").to_string()
     };
-    let refusals: [(fn(&mut Dataset), &str); 6] = [
+    let refusals: [(Change, &str); 6] = [
         (|d| d.train.labels[1] = 2, "training set: label 2"),
         (
             |d| d.test.images.channels = 2,

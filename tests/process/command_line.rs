@@ -97,7 +97,16 @@ fn bad_settings_are_named_by_field_with_the_way_out() {
         "{unknown}"
     );
     let task = failure(&["train", "--task", "prime"], 2);
-    assert!(task.contains("odd-even or digits"), "{task}");
+    assert!(
+        task.contains("odd-even, classes, digits or positive"),
+        "{task}"
+    );
+    let task = failure(&["train", "--task", "regression"], 2);
+    assert!(task.contains("regression is not supported"), "{task}");
+    let unknown = failure(&["train", "--positive", "3,33"], 1);
+    one_line(&unknown, &["`33`", "did you mean `3`?", "8, 9"]);
+    let unknown = failure(&["train", "--class-weights", "evne=2"], 1);
+    one_line(&unknown, &["`evne`", "did you mean `even`?", "even, odd"]);
     let zero = failure(&["train", "--workers", "0"], 2);
     assert!(zero.contains("--workers"), "{zero}");
 

@@ -235,7 +235,7 @@ fn a_variable_that_says_nothing_is_named_in_full() {
             "LAGRANGE_TASK",
             "Digits",
             1,
-            &["LAGRANGE_TASK", "`odd-even` or `digits`"],
+            &["LAGRANGE_TASK", "use odd-even, classes, digits or positive"],
         ),
         (
             "LAGRANGE_THREADS",
@@ -268,7 +268,10 @@ fn a_variable_that_says_nothing_is_named_in_full() {
         }
     }
     let stderr = failure(&["train", "--set", "task=Digits"], 1);
-    assert!(stderr.contains("`odd-even` or `digits`"), "{stderr}");
+    assert!(
+        stderr.contains("use odd-even, classes, digits or positive"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub fn bars(train: usize, test: usize) -> Dataset {
     Dataset::new(set(train, 1), set(test, 2))
 }
 
-/// Colour images of three classes, `blue`, `green` and `red`: one channel is bright. There is a validation split.
+/// Colour images of three classes, `blue`, `green` and `red`: one channel is bright. There is a validation
+/// split.
 #[must_use]
 pub fn colours(train: usize, validation: usize, test: usize) -> Dataset {
     let set = |count: usize, key: u64| {

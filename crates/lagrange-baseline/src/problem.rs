@@ -63,8 +63,8 @@ impl Problem {
     /// first `train_limit` of the rest are fitted to.
     ///
     /// # Errors
-    /// [`BaselineError::Data`] if the parts of `dataset` do not fit together, [`BaselineError::OtherClasses`] if
-    /// `question` is about other classes, [`BaselineError::Partition`] if nothing is left to fit to,
+    /// [`BaselineError::Data`] if the parts of `dataset` do not fit together, [`BaselineError::OtherClasses`]
+    /// if `question` is about other classes, [`BaselineError::Partition`] if nothing is left to fit to,
     /// [`BaselineError::NoContrast`], [`BaselineError::NoTestImages`].
     pub fn new(
         dataset: &Dataset,

@@ -18,7 +18,7 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print the configuration that `train` with the same flags would use.
-    Show(RunArgs),
+    Show(Box<RunArgs>),
     /// List the presets.
     Presets,
 }

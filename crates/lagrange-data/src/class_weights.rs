@@ -27,8 +27,8 @@ pub enum ClassWeights {
     /// 1 for every class.
     #[default]
     None,
-    /// n / (K n_c) for a class with n_c of the n training samples, where K classes have any: all classes count
-    /// alike, and the mean weight of a sample is 1.
+    /// n / (K n_c) for a class with n_c of the n training samples, where K classes have any: all classes
+    /// count alike, and the mean weight of a sample is 1.
     Balanced,
     /// Weights by name; 1 for classes that are not named.
     Named(BTreeMap<String, f32>),

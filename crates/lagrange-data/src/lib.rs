@@ -1,8 +1,8 @@
 //! Data for Lagrange: images of any shape and classes of any names, in IDX files or embedded in the build;
 //! tasks, shards and batch order.
 //!
-//! Pixels stay bytes, one per channel, until a batch is normalised: a shard takes a quarter of the memory that
-//! it would take as f32.
+//! Pixels stay bytes, one per channel, until a batch is normalised: a shard takes a quarter of the memory
+//! that it would take as f32.
 //!
 //! ```
 //! use lagrange_data::{BatchOrder, Partition, Split, SplitCounts};
@@ -55,9 +55,9 @@
 //! any of MNIST's names counts as MNIST, whatever else is in it. Of several sets one must be selected: by its
 //! folder, or by the folder and the beginning of the names, as in `data/emnist-letters` or `data/qmnist`.
 //!
-//! Pixels are used as they are in the files, and labels name the classes by their numbers. EMNIST's images are transposed, rows for columns,
-//! which makes no difference as long as a model is used on images of the same orientation as its training
-//! images.
+//! Pixels are used as they are in the files, and labels name the classes by their numbers. EMNIST's images
+//! are transposed, rows for columns, which makes no difference as long as a model is used on images of the
+//! same orientation as its training images.
 
 mod augment;
 mod class_weights;

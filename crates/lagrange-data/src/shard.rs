@@ -328,10 +328,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_sample_is_dealt_once(
-            train in 1usize..300, own in 0usize..50, test in 0usize..100, shards in 1usize..20, validation in 0usize..100,
-            limit in prop::option::of(1usize..300),
+            train in 1usize..300, own in 0usize..50, test in 0usize..100,
+            shards in 1usize..20, validation in 0usize..100, limit in prop::option::of(1usize..300),
         ) {
-            let Ok(partition) = Partition::of_counts(counts(train, own, test), shards, validation, limit) else {
+            let counts = counts(train, own, test);
+            let Ok(partition) = Partition::of_counts(counts, shards, validation, limit) else {
                 let left = train.saturating_sub(validation).min(limit.unwrap_or(train));
                 prop_assert!(left < shards);
                 return Ok(());

@@ -36,13 +36,14 @@ pub enum TaskError {
     Unknown(String),
     /// Targets that are no classes.
     #[error(
-        "the task regression is not supported: targets must be classes; divide the values into ranges and use \
-         the task classes"
+        "the task regression is not supported: targets must be classes; divide the values into ranges and \
+         use the task classes"
     )]
     Regression,
     /// The task digits on data with other classes.
     #[error(
-        "the task digits needs labels 0 to 9, but the classes of the data are {}; use --task classes or other data",
+        "the task digits needs labels 0 to 9, but the classes of the data are {}; \
+         use --task classes or other data",
         listed(classes)
     )]
     NotDigits {
@@ -63,7 +64,8 @@ pub enum TaskError {
     TooFewClasses(usize),
     /// The task positive without names.
     #[error(
-        "task = \"positive\" needs the names of the positive classes: positive = [\"NAME\", ..] or --positive NAME,.."
+        "task = \"positive\" needs the names of the positive classes: \
+         positive = [\"NAME\", ..] or --positive NAME,.."
     )]
     NoPositive,
     /// All classes are positive.

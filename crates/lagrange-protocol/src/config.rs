@@ -25,8 +25,8 @@ pub struct Config {
     pub positive: Vec<String>,
     /// Seed of all random draws.
     pub seed: u64,
-    /// Number of the last training images held out, to choose settings on; 0 leaves that to a validation split
-    /// of the dataset's own, if there is one.
+    /// Number of the last training images held out, to choose settings on; 0 leaves that to a validation
+    /// split of the dataset's own, if there is one.
     pub validation: usize,
     /// Number of the first training images to use; all if not given.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -71,7 +71,8 @@ pub enum SpecError {
     },
     /// Images that are neither grey nor in colour, or a normalisation of other channels.
     #[error(
-        "dataset.channels is {channels}, with figures of {figures} in dataset.normalisation: both must be 1, or 3"
+        "dataset.channels is {channels}, with figures of {figures} in dataset.normalisation: \
+         both must be 1, or 3"
     )]
     Channels {
         /// Channels of the images.

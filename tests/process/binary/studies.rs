@@ -14,6 +14,7 @@ pub fn tiny(folder: &Path) -> PathBuf {
 }
 
 const TINY: &str = "
+task = \"odd-even\"
 [network]
 stages = [{ kernel = 3, channels = 4 }]
 [data]

@@ -59,7 +59,7 @@ struct Parts {
     tensors: BTreeMap<String, Vec<f32>>,
 }
 
-const FORMAT: &str = "lagrange checkpoint 2";
+const FORMAT: &str = "lagrange checkpoint 3";
 
 impl Parts {
     fn read(bytes: &[u8]) -> Self {

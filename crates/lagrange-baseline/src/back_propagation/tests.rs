@@ -117,7 +117,7 @@ fn loss_of(problem: &Problem, network: &Network, weights: &Weights) -> f64 {
     let mut forward = Forward::new(network, labels.len());
     forward.load(weights);
     forward.run(images.as_slice().expect("contiguous"));
-    let loss = |(outputs, &label): (&[f32], &u8)| match problem.question.task() {
+    let loss = |(outputs, &label): (&[f32], &u16)| match problem.question.task() {
         Task::OddEven => {
             let agreement = f64::from(problem.question.target(label, 0) * outputs[0]);
             (-agreement).exp().ln_1p()

@@ -57,8 +57,8 @@ pub struct RunArgs {
     /// Use only the first so many training images.
     #[arg(long, value_name = "N")]
     pub train_limit: Option<usize>,
-    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation split
-    /// if it has one].
+    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation
+    /// split if it has one].
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
     /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV

@@ -117,7 +117,7 @@ fn inspect(args: &InspectArgs) -> Result<()> {
     let (set, report) = found(&args.path, &args.reading)?;
     if let Some(path) = &args.sheet {
         write_file(path, &contact_sheet(&set, PICTURES)?)?;
-        tell(&format!("pictures of every class: {}", path.display()));
+        tell(format!("pictures of every class: {}", path.display()));
     }
     Ok(print(&format!("{report}\n{}", report.table()))?)
 }

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 pub struct EvaluateArgs {
     /// A run folder, or a model.safetensors file.
     pub model: PathBuf,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
-    /// files, told by what is there [default: the embedded MNIST].
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
+    /// CSV files, told by what is there [default: the embedded MNIST].
     #[arg(
         long = "data",
         alias = "data-dir",

@@ -31,8 +31,8 @@ pub struct WorkerArgs {
     /// Threads to compute on [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
-    /// files, told by what is there [default: the embedded MNIST].
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
+    /// CSV files, told by what is there [default: the embedded MNIST].
     #[arg(
         long = "data",
         alias = "data-dir",

@@ -44,7 +44,8 @@
 //! Stages count from 1 to L in formulas, and from 0 in code. Arrays are row-major; `[n, H, W, C]` is samples,
 //! height, width, channels.
 //!
-//! * **stage**: a convolution with bias, z_l = W_l a_{l-1}; a hidden stage adds pooling, a_l = h(z_l).
+//! * **stage**: a linear map with bias, z_l = W_l a_{l-1}; a hidden stage adds a link, a_l = h(z_l).
+//! * **link**: pooling and an activation function.
 //! * **kernel**: the k x k window of a stage's convolution, with its weights for all input channels.
 //! * **patch**: the `k*k*C_in` inputs under one output position.
 //! * **Toeplitz rows**: the matrix T(a), a row for each output position: its patch, followed by a 1 for the

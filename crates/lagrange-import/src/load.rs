@@ -24,8 +24,8 @@ enum Kind {
     Other,
 }
 
-/// The set at `path`: a packed one, of which only the manifest is read, IDX files, or any format of [`read`], with
-/// its default options; without a path the embedded MNIST. With its [`Dataset::sha256`].
+/// The set at `path` with its [`Dataset::sha256`]: a packed one, of which only the manifest is read, IDX
+/// files, or any format of [`read`] with its default options; without a path the embedded MNIST.
 ///
 /// # Errors
 /// [`LoadError`], naming the file and what is wrong with it.

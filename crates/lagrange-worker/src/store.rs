@@ -1,5 +1,5 @@
-//! Shards held by a worker. Of a packed set one block is in memory while shards are cut from it; of any other the
-//! whole.
+//! Shards held by a worker. Of a packed set one block is in memory while shards are cut from it; of any other
+//! set the whole.
 
 use lagrange_core::network::Shape;
 use lagrange_data::{

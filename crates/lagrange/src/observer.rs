@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 /// What watches a run while it goes: a progress bar, a file of metrics, a page.
 ///
-/// Observers of a run share one thread, away from the run: a slow one holds up nothing but other observers, and
-/// one that panics is left out from then on. A closure over events is an observer too:
+/// Observers of a run share one thread, away from the run: a slow one holds up nothing but other observers,
+/// and one that panics is left out from then on. A closure over events is an observer too:
 ///
 /// ```
 /// use lagrange::{Cluster, Observed, RunEvent};

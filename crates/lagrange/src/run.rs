@@ -217,14 +217,18 @@ impl Prepared {
             None => Ok(result),
             Some(folder) => folder.finish(&model, result),
         };
-        let message = match &saved {
-            Ok(_) => "the run is complete",
-            Err(_) => "the run is over, but cannot be saved",
-        };
-        if let Err(error) = finished.dismiss(message).await {
+        if let Err(error) = finished.dismiss(farewell(saved.is_ok())).await {
             tracing::warn!(%error, "the run is over, but workers could not be told");
         }
         saved.map(|result| Run { result, model })
+    }
+}
+
+/// What workers are told at the end.
+fn farewell(is_saved: bool) -> &'static str {
+    match is_saved {
+        true => "the run is complete",
+        false => "the run is over, but cannot be saved",
     }
 }
 

@@ -163,9 +163,9 @@ impl Cluster {
     }
 }
 
-/// Has the numbers of a simulation's tasks begin at a multiple of [`ALIGNED`]. A host that crashes hangs up its
-/// connections in an order that depends on them, and tokio numbers the tasks of the whole process: a seed replays
-/// exactly where no other thread makes tasks meanwhile.
+/// Has the numbers of a simulation's tasks begin at a multiple of [`ALIGNED`]. A host that crashes hangs up
+/// its connections in an order that depends on them, and tokio numbers the tasks of the whole process: a seed
+/// replays exactly where no other thread makes tasks meanwhile.
 fn align_task_numbers() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");

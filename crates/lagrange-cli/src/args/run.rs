@@ -61,8 +61,8 @@ pub struct RunArgs {
     /// split if it has one].
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
-    /// files, told by what is there [default: the embedded MNIST].
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
+    /// CSV files, told by what is there [default: the embedded MNIST].
     #[arg(
         long = "data",
         alias = "data-dir",

@@ -42,8 +42,8 @@ pub struct CompareArgs {
     /// Folder for the table and for each run.
     #[arg(long, value_name = "DIR", default_value = "runs/compare")]
     pub out: PathBuf,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or CSV
-    /// files, told by what is there [default: the embedded MNIST].
+    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
+    /// CSV files, told by what is there [default: the embedded MNIST].
     #[arg(
         long = "data",
         alias = "data-dir",

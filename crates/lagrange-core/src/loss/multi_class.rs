@@ -20,10 +20,10 @@ pub(super) fn value(outputs: &[f32], class: usize) -> f64 {
 
 /// Moves `z` from m to the minimiser of `w x^2 + beta |z - m|^2`, where x >= 0 is the largest violation of z.
 ///
-/// With k = w / beta and x given, z_y = m_y + k x, and the others are clipped to z_y + x - 1. If those with the
-/// r largest violations v are clipped, x = (v1 + .. + vr) / (k + r (1 + k)). Each of these x is a weighted mean
-/// of the one before and v / (1 + k) of the one clipped next, so the right one is the largest of all. A sample
-/// without a violation is left exactly at m.
+/// With k = w / beta and x given, z_y = m_y + k x, and the others are clipped to z_y + x - 1. If those with
+/// the r largest violations v are clipped, x = (v1 + .. + vr) / (k + r (1 + k)). Each of these x is a
+/// weighted mean of the one before and v / (1 + k) of the one clipped next, so the right one is the largest
+/// of all. A sample without a violation is left exactly at m.
 pub(super) fn prox(
     class: usize,
     update: &OutputUpdate<'_>,

@@ -1,8 +1,8 @@
 //! Networks: the specification, and the stages with their shapes resolved from it.
 //!
-//! Stage l is a linear map with bias, z_l = T(a_{l-1}) W_l, and a link a_l = h(z_l): pooling and an activation
-//! function. A linear map is a convolution; a dense layer is one whose kernel is its whole input. The last
-//! stage is dense and has no link, so its output is 1 x 1 x O. Activations are stored channels-last:
+//! Stage l is a linear map with bias, z_l = T(a_{l-1}) W_l, and a link a_l = h(z_l): pooling and an
+//! activation function. A linear map is a convolution; a dense layer is one whose kernel is its whole input.
+//! The last stage is dense and has no link, so its output is 1 x 1 x O. Activations are stored channels-last:
 //! `[height, width, channels]`, row-major, per sample.
 
 mod error;

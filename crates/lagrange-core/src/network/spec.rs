@@ -10,7 +10,8 @@ pub enum Padding {
     /// No padding: the output is smaller than the input by kernel - 1.
     #[default]
     Valid,
-    /// (kernel - 1) / 2 zeros on every side: with stride 1 the output has the input's size. Needs odd kernels.
+    /// (kernel - 1) / 2 zeros on every side: with stride 1 the output has the input's size. Needs odd
+    /// kernels.
     Same,
     /// So many zeros on every side.
     Zeros(usize),

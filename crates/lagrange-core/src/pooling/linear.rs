@@ -20,13 +20,13 @@ impl Pieces {
 
     /// The prox of a window's maximum: z - m into `d`; returns the remaining a - h.
     ///
-    /// With s1 >= .. >= sn the sorted outputs, C(t) = sum of max(s_i - t, 0)^2, or (t - s1)^2 above s1, is the
-    /// least cost of max z = t: entries above t are clipped to it, or the largest is raised. C is convex, so on
-    /// each of the two half-lines, where h is s t, the cost gamma (a - s t)^2 + beta C(t) is convex too: its
-    /// minimiser there is the stationary point kept on the half-line. The stationary points of the pieces with
-    /// r entries moved rise up to the one that lies on its own piece, so that is the largest of all. The
-    /// cheaper half-line wins, the present one where costs are equal. All values are distances from s1, so that
-    /// a window whose activation did not move has a correction of exactly zero.
+    /// With s1 >= .. >= sn the sorted outputs, C(t) = sum of max(s_i - t, 0)^2, or (t - s1)^2 above s1, is
+    /// the least cost of max z = t: entries above t are clipped to it, or the largest is raised. C is convex,
+    /// so on each of the two half-lines, where h is s t, the cost gamma (a - s t)^2 + beta C(t) is convex
+    /// too: its minimiser there is the stationary point kept on the half-line. The stationary points of the
+    /// pieces with r entries moved rise up to the one that lies on its own piece, so that is the largest of
+    /// all. The cheaper half-line wins, the present one where costs are equal. All values are distances from
+    /// s1, so that a window whose activation did not move has a correction of exactly zero.
     pub(super) fn window_prox(self, penalty: PoolPenalty, m: &[f32], a: f32, d: &mut [f32]) -> f32 {
         let mut gaps = [0.0; MOST];
         let gaps = &mut gaps[..m.len()];

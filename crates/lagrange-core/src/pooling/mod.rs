@@ -1,8 +1,8 @@
-//! Links h, pooling in disjoint windows and an activation function, and their exact prox: the output update of
-//! hidden stages.
+//! Links h, pooling in disjoint windows and an activation function, and their exact prox: the output update
+//! of hidden stages.
 //!
-//! Arrays are channels-last. Trailing rows and columns that fill no window belong to none: h ignores them, and
-//! the prox leaves them at m.
+//! Arrays are channels-last. Trailing rows and columns that fill no window belong to none: h ignores them,
+//! and the prox leaves them at m.
 
 mod average;
 mod linear;

@@ -17,8 +17,8 @@ impl Ramp {
         self.slope * (x.clamp(self.low, self.high) - self.low)
     }
 
-    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window: z - m into `d`; returns
-    /// the remaining activation residual.
+    /// `argmin_z gamma (da - (r(max z) - r(max m)))^2 + beta |z - m|^2` for one window: z - m into `d`;
+    /// returns the remaining activation residual.
     ///
     /// Either nothing moves, or max z lies on the ramp at some x: entries above x are clipped to it, and
     /// where none is, the largest is raised. On the ramp the cost is convex in x with a quadratic piece for

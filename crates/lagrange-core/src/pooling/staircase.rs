@@ -1,6 +1,6 @@
-//! Piecewise constant activation functions, and the exact prox of a window's maximum. Their derivative is zero
-//! almost everywhere, which leaves back-propagation without a signal; the output update compares the costs of a
-//! few levels instead.
+//! Piecewise constant activation functions, and the exact prox of a window's maximum. Their derivative is
+//! zero almost everywhere, which leaves back-propagation without a signal; the output update compares the
+//! costs of a few levels instead.
 
 use super::ramp::Ramp;
 use super::{PoolPenalty, StaircaseUpdate};
@@ -78,9 +78,9 @@ impl Staircase {
         }
     }
 
-    /// The exact prox: z - m into `d`; returns h(z). A higher level raises the largest entry to its threshold,
-    /// a lower one clips every entry to just below the threshold above it; the cheapest level wins, the
-    /// present one where costs are equal.
+    /// The exact prox: z - m into `d`; returns h(z). A higher level raises the largest entry to its
+    /// threshold, a lower one clips every entry to just below the threshold above it; the cheapest level
+    /// wins, the present one where costs are equal.
     fn exact_prox(&self, penalty: PoolPenalty, m: &[f32], a: f32, d: &mut [f32]) -> f32 {
         let PoolPenalty { gamma, beta } = penalty;
         let top = largest(m);

@@ -32,7 +32,8 @@ fn cost(link: Link, penalty: PoolPenalty, m: &[f64], a: f64, z: &[f64]) -> f64 {
     f64::from(penalty.gamma) * (a - defined(link, z)).powi(2) + f64::from(penalty.beta) * way
 }
 
-/// Points that z may move to: windows clipped to a level, with the largest raised to it, or shifted as a whole.
+/// Points that z may move to: windows clipped to a level, with the largest raised to it, or shifted as a
+/// whole.
 fn candidates(m: &[f64]) -> Vec<Vec<f64>> {
     let top = m.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let first = m.iter().position(|&v| v == top).unwrap_or(0);

@@ -66,8 +66,8 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// How long workers may take to join, unless [`Cluster::rules`] say otherwise: local ones need no longer than
-    /// loading their data takes.
+    /// How long workers may take to join, unless [`Cluster::rules`] say otherwise: local ones need no longer
+    /// than loading their data takes.
     pub const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
     /// How often worker processes that die are started again, unless [`Cluster::restarts`] says otherwise.
     pub const RESTARTS: u32 = 16;

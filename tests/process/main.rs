@@ -16,6 +16,7 @@ mod health;
 #[cfg(target_os = "linux")]
 mod limits;
 mod mishaps;
+mod pictures;
 mod processes;
 mod recovery;
 mod resume;

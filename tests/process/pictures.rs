@@ -135,7 +135,7 @@ fn what_is_wrong_with_pictures_is_said_with_the_flag_that_helps() {
         "{unreadable}"
     );
     fs::remove_file(&odd).expect("removed");
-    let class = failure(&["train", "--data", data, "--positive", "rde"], 1);
+    let class = failure(&["train", "--data", data, "--positive", "reds"], 1);
     assert!(class.contains("did you mean `red`?"), "{class}");
     let block = folder.path().join("packed");
     let packed = path(&block);

@@ -2,7 +2,7 @@ use super::*;
 use crate::problem::digits;
 use crate::vanilla_network;
 use candle_core::{Device, Tensor};
-use lagrange_core::network::{NetworkSpec, Padding, Shape, StageSpec};
+use lagrange_core::network::{Activation, NetworkSpec, Padding, Shape, StageSpec};
 use lagrange_core::random::{Purpose, stream};
 use lagrange_data::Task;
 use ndarray::Array2;

@@ -10,36 +10,33 @@ use std::cmp::Ordering;
 /// assert_eq!(names, ["1", "2", "10", "a", "b2", "b10"]);
 /// ```
 #[must_use]
-pub fn natural_order(one: &str, other: &str) -> Ordering {
-    let (mut left, mut right) = (one, other);
-    while !(left.is_empty() && right.is_empty()) {
-        let (a, b);
-        (a, left) = first_run(left);
-        (b, right) = first_run(right);
-        let order = match (is_number(a), is_number(b)) {
-            (true, true) => {
-                let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-                a.len().cmp(&b.len()).then(a.cmp(b))
-            }
-            _ => a.cmp(b),
+pub fn natural_order(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let (Some(&x), Some(&y)) = (left.first(), right.first()) else {
+            // Names that differ in leading zeros alone still have an order.
+            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
         };
-        if order.is_ne() {
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (m, n) = (number(&mut left), number(&mut right));
+            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            x.cmp(&y)
+        };
+        if order != Ordering::Equal {
             return order;
         }
     }
-    // Numbers that differ in leading zeros only.
-    one.cmp(other)
 }
 
-/// The longest beginning of digits only, or without any, and the rest.
-fn first_run(text: &str) -> (&str, &str) {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != digits);
-    text.split_at(end.unwrap_or(text.len()))
-}
-
-fn is_number(run: &str) -> bool {
-    run.starts_with(|c: char| c.is_ascii_digit())
+/// Takes the digits at the beginning of `text`, and gives them without leading zeros.
+fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|b| !b.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    *text = rest;
+    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
+    &digits[zeros..]
 }
 
 /// Whether the whole number `name` is odd; `None` if it is no whole number.

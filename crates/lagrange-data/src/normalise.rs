@@ -146,7 +146,7 @@ impl Normalisation {
     /// # Errors
     /// [`NoContrast`] if the deviations of all channels round to 0.
     pub fn of(images: &Images) -> Result<Self, NoContrast> {
-        let sums = sums_of(images);
+        let sums = channel_sums(&images.pixels, images.channels);
         let values = images.pixels.len() / images.channels.max(1);
         Self::of_sums(&sums, values)
     }
@@ -202,11 +202,12 @@ impl Channel {
     }
 }
 
-/// Sum, and sum of squares, of every channel of `images`.
-fn sums_of(images: &Images) -> Vec<(u64, u64)> {
-    let channels = images.channels.max(1);
+/// Sum, and sum of squares, of the values of each channel, `[C]`; `pixels` is `[.., C]`.
+#[must_use]
+pub fn channel_sums(pixels: &[u8], channels: usize) -> Vec<(u64, u64)> {
+    let channels = channels.max(1);
     let mut sums = vec![(0u64, 0u64); channels];
-    for block in images.pixels.chunks(BLOCK * channels) {
+    for block in pixels.chunks(BLOCK * channels) {
         for (channel, (sum, squares)) in sums.iter_mut().enumerate() {
             let add = |(sum, squares): (u32, u32), &value: &u8| {
                 let value = u32::from(value);

@@ -24,8 +24,8 @@ enum Kind {
     Other,
 }
 
-/// The set at `path` with its [`Dataset::sha256`]: a packed one, of which only the manifest is read, IDX
-/// files, or any format of [`read`] with its default options; without a path the embedded MNIST.
+/// The set at `path` with its [`Dataset::sha256`]: a packed one, of which only the manifest is read, IDX files,
+/// or any format of [`read`] with its default options; without a path the embedded MNIST.
 ///
 /// # Errors
 /// [`LoadError`], naming the file and what is wrong with it.
@@ -34,18 +34,12 @@ pub fn open(path: Option<&Path>) -> Result<(Opened, [u8; 32]), LoadError> {
         let (dataset, hash) = Dataset::load_hashed(None)?;
         return Ok((Arc::new(dataset).into(), hash));
     };
-    let dataset: Dataset = match kind(path)? {
-        Kind::Packed => {
-            let set = PackedSet::open(path)?;
-            let hash = set.content();
-            return Ok((Opened::Packed(Arc::new(set)), hash));
-        }
-        Kind::Idx => Dataset::from_dir(path)?,
-        Kind::Other => read(path, &Options::default())?.0.into(),
+    let set = find(path)?;
+    let hash = match &set {
+        Opened::Memory(dataset) => dataset.sha256(),
+        Opened::Packed(set) => set.content(),
     };
-    dataset.check()?;
-    let hash = dataset.sha256();
-    Ok((Arc::new(dataset).into(), hash))
+    Ok((set, hash))
 }
 
 /// The set at `path`, as [`open`] finds it, in memory.
@@ -60,7 +54,10 @@ pub fn open(path: Option<&Path>) -> Result<(Opened, [u8; 32]), LoadError> {
 /// # Errors
 /// As [`open`].
 pub fn load(path: Option<&Path>) -> Result<Arc<Dataset>, LoadError> {
-    open(path)?.0.into_dataset()
+    match path {
+        None => Ok(Arc::new(Dataset::embedded()?)),
+        Some(path) => find(path)?.into_dataset(),
+    }
 }
 
 /// Everything of the set at `path` but its pixels; the embedded MNIST is not unpacked for it.
@@ -70,8 +67,19 @@ pub fn load(path: Option<&Path>) -> Result<Arc<Dataset>, LoadError> {
 pub fn summarise(path: Option<&Path>) -> Result<DatasetSummary, LoadError> {
     match path {
         None => Ok(DatasetSummary::load(None)?),
-        path => open(path)?.0.summary(),
+        Some(path) => find(path)?.summary(),
     }
+}
+
+/// The set at `path`, not hashed yet: its summary has the hash too.
+fn find(path: &Path) -> Result<Opened, LoadError> {
+    let dataset: Dataset = match kind(path)? {
+        Kind::Packed => return Ok(Opened::Packed(Arc::new(PackedSet::open(path)?))),
+        Kind::Idx => Dataset::from_dir(path)?,
+        Kind::Other => read(path, &Options::default())?.0.into(),
+    };
+    dataset.check()?;
+    Ok(Arc::new(dataset).into())
 }
 
 fn kind(path: &Path) -> Result<Kind, ImportError> {

@@ -1,9 +1,10 @@
 //! Names of classes, splits and files.
 
 use crate::Split;
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::Path;
+
+pub(crate) use lagrange_data::natural_order as natural;
 
 /// Number of files that a message names.
 pub(crate) const NAMED: usize = 5;
@@ -25,36 +26,6 @@ pub(crate) fn at_most(count: usize, first: &[String]) -> String {
         0 => list,
         more => format!("{list} and {more} more"),
     }
-}
-
-/// Natural order: numbers within names count by their value, so that 2 comes before 10.
-pub(crate) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
-    loop {
-        let (Some(&x), Some(&y)) = (left.first(), right.first()) else {
-            // Names that differ in leading zeros alone still have an order.
-            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
-        };
-        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (number(&mut left), number(&mut right));
-            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
-        } else {
-            (left, right) = (&left[1..], &right[1..]);
-            x.cmp(&y)
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-/// Takes the digits at the beginning of `text`, and gives them without leading zeros.
-fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|b| !b.is_ascii_digit());
-    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
-    *text = rest;
-    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
-    &digits[zeros..]
 }
 
 impl Split {
@@ -117,6 +88,7 @@ impl Classes {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::cmp::Ordering;
 
     #[test]
     fn numbers_within_names_count_by_their_value() {

@@ -89,7 +89,6 @@ impl Opened {
         let mut labels: [Vec<u16>; 3] = Default::default();
         for_each_block(set, |block| {
             labels[block.split as usize].extend(&block.labels);
-            Ok(())
         })?;
         let [train, validation, test] = labels;
         let manifest = set.manifest();
@@ -149,7 +148,6 @@ impl Opened {
                     }
                 }
             }
-            Ok(())
         })?;
         Ok(cut)
     }
@@ -166,11 +164,11 @@ fn cut_from(partition: &Partition, of: crate::Split) -> Vec<Split> {
     }
 }
 
-fn for_each_block(
-    set: &PackedSet,
-    mut each: impl FnMut(&Block) -> Result<(), LoadError>,
-) -> Result<(), LoadError> {
-    (0..set.manifest().blocks.len()).try_for_each(|number| each(&set.read_block(number)?))
+fn for_each_block(set: &PackedSet, mut each: impl FnMut(&Block)) -> Result<(), LoadError> {
+    for number in 0..set.manifest().blocks.len() {
+        each(&set.read_block(number)?);
+    }
+    Ok(())
 }
 
 impl PackedSet {

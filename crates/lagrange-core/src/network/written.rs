@@ -120,26 +120,20 @@ impl Written {
                 "network.{one} and network.{other} are given: keep one of them"
             ));
         }
-        if let (Some(layers), None) = (&self.layers, self.activation) {
-            return Ok(NetworkSpec {
-                layers: layers.clone(),
-            });
-        }
-        if self.layers.is_some() {
+        if self.layers.is_some() && self.activation.is_some() {
             return Err(
                 "network.activation belongs to stages: give each of network.layers its own".into(),
             );
         }
-        let named = self.preset.as_deref().map(preset).transpose()?;
-        match (self.stages, named, self.activation) {
-            (Some(stages), _, activation) => {
-                Ok(NetworkSpec::of_stages(&stages).with_activation(activation.unwrap_or_default()))
-            }
-            (None, Some(network), None) => Ok(network),
-            (None, Some(network), Some(activation)) => Ok(network.with_activation(activation)),
-            (None, None, activation) => {
-                Ok(NetworkSpec::default().with_activation(activation.unwrap_or_default()))
-            }
-        }
+        let network = match (self.layers, self.stages, self.preset) {
+            (Some(layers), ..) => NetworkSpec { layers },
+            (_, Some(stages), _) => NetworkSpec::of_stages(&stages),
+            (.., Some(name)) => preset(&name)?,
+            (None, None, None) => NetworkSpec::default(),
+        };
+        Ok(match self.activation {
+            Some(activation) => network.with_activation(activation),
+            None => network,
+        })
     }
 }

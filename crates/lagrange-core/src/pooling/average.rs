@@ -15,12 +15,7 @@ fn mean(windows: &Windows, z: &[f32], from: usize) -> f32 {
 
 /// a = h(z) of one sample.
 pub(super) fn apply(function: &Function, windows: &Windows, z: &[f32], a: &mut [f32]) {
-    let channels = windows.conv.channels;
-    for (a, corner) in a.chunks_exact_mut(channels).zip(windows.corners()) {
-        for (channel, a) in a.iter_mut().enumerate() {
-            *a = function.at(mean(windows, z, corner + channel));
-        }
-    }
+    windows.fill(a, |from| function.at(mean(windows, z, from)));
 }
 
 /// The output update of one sample: see [`super::Pooling::prox`].

@@ -5,13 +5,10 @@ use super::{Function, PoolPenalty, PoolResidual, Windows};
 
 /// a = h(z) of one sample.
 pub(super) fn apply(function: &Function, windows: &Windows, z: &[f32], a: &mut [f32]) {
-    let channels = windows.conv.channels;
-    for (a, corner) in a.chunks_exact_mut(channels).zip(windows.corners()) {
-        for (channel, a) in a.iter_mut().enumerate() {
-            let values = windows.members().map(|at| z[corner + at + channel]);
-            *a = function.at(values.fold(f32::NEG_INFINITY, f32::max));
-        }
-    }
+    windows.fill(a, |from| {
+        let values = windows.members().map(|at| z[from + at]);
+        function.at(values.fold(f32::NEG_INFINITY, f32::max))
+    });
 }
 
 /// The output update of one sample: see [`super::Pooling::prox`].

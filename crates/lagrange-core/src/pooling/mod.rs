@@ -196,6 +196,18 @@ impl Pooling {
     }
 }
 
+/// The larger one, as a select, which vectorises.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// The smaller one, as a select.
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
 /// Disjoint windows of one sample's outputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Windows {
@@ -228,6 +240,16 @@ impl Windows {
         let Self { conv, output, size } = *self;
         let at = move |y: usize, x: usize| (y * size.0 * conv.width + x * size.1) * conv.channels;
         (0..output.height).flat_map(move |y| (0..output.width).map(move |x| at(y, x)))
+    }
+
+    /// Sets every value of `a`, one sample, to what `value` makes of the offset of its window and channel.
+    fn fill(&self, a: &mut [f32], value: impl Fn(usize) -> f32) {
+        let channels = self.conv.channels;
+        for (a, corner) in a.chunks_exact_mut(channels).zip(self.corners()) {
+            for (channel, a) in a.iter_mut().enumerate() {
+                *a = value(corner + channel);
+            }
+        }
     }
 
     /// Offsets of a window's positions from its corner.

@@ -1,7 +1,7 @@
 //! Links without pooling: every value has its own activation.
 
 use super::linear::Pieces;
-use super::{PoolPenalty, PoolResidual};
+use super::{PoolPenalty, PoolResidual, larger, smaller};
 use multiversion::multiversion;
 
 /// Accumulators of a residual: a sum over values would not vectorise.
@@ -88,14 +88,4 @@ impl Scalar {
         let d = if is_up { up } else { down };
         (d, if is_up { up_left } else { down_left })
     }
-}
-
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
 }

@@ -4,7 +4,7 @@
 //! function here walks windows and does the same branch-free arithmetic in each channel, [`LANES`] channels
 //! at a time.
 
-use super::{PoolPenalty, PoolResidual};
+use super::{PoolPenalty, PoolResidual, larger, smaller};
 use crate::network::Shape;
 use multiversion::multiversion;
 
@@ -12,16 +12,6 @@ use multiversion::multiversion;
 const LANES: usize = 8;
 
 type Lanes = [f32; LANES];
-
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
-}
 
 /// The two lines of window row `row`.
 #[inline(always)]

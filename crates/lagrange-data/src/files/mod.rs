@@ -18,8 +18,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Subfolders in which sets may lie: torchvision's, and that of EMNIST's archive.
-const SUBFOLDERS: [&str; 7] = [
+/// Subfolders in which IDX sets may lie: torchvision's, and that of EMNIST's archive.
+pub const SUBFOLDERS: [&str; 7] = [
     "raw",
     "gzip",
     "MNIST/raw",

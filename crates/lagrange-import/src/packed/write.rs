@@ -5,6 +5,7 @@ use super::manifest::{self, BlockEntry, Manifest, hex};
 use super::names;
 use super::read::PackedSet;
 use crate::{ImportError, Imported, Part, Split};
+use lagrange_data::channel_sums;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::num::NonZeroUsize;
@@ -64,7 +65,8 @@ pub fn pack(
     let default = (BLOCK_BYTES / (set.sample_bytes() + 2)).max(1);
     let per_block = samples_per_block.map_or(default, NonZeroUsize::get);
     let mut manifest = Manifest::new(set.height, set.width, set.channels, set.classes.clone());
-    (manifest.sums, manifest.squares) = sums(&set.train.pixels, set.channels);
+    let sums = channel_sums(&set.train.pixels, set.channels);
+    (manifest.sums, manifest.squares) = sums.into_iter().unzip();
     manifest.content = hex(&set.sha256());
     manifest.train = set.train.len();
     manifest.validation = set.validation.as_ref().map_or(0, Part::len);
@@ -113,18 +115,6 @@ fn write_blocks(
             })
         });
     blocks.collect()
-}
-
-/// For each channel, the sum of the values and of their squares.
-fn sums(pixels: &[u8], channels: usize) -> (Vec<u64>, Vec<u64>) {
-    let (mut sums, mut squares) = (vec![0; channels], vec![0; channels]);
-    for pixel in pixels.chunks_exact(channels) {
-        for ((&value, sum), square) in pixel.iter().zip(&mut sums).zip(&mut squares) {
-            *sum += u64::from(value);
-            *square += u64::from(value) * u64::from(value);
-        }
-    }
-    (sums, squares)
 }
 
 fn check(set: &Imported) -> Result<(), ImportError> {

@@ -124,16 +124,8 @@ fn to_bytes(image: DynamicImage) -> Result<(usize, Vec<u8>), String> {
 }
 
 fn over_black(samples: &[u8], channels: usize) -> Vec<u8> {
-    let pixels = samples.chunks_exact(channels);
     let shade = |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
-    pixels
-        .flat_map(|pixel| {
-            let alpha = pixel[channels - 1];
-            pixel[..channels - 1]
-                .iter()
-                .map(move |&value| shade(value, alpha))
-        })
-        .collect()
+    shaded(samples, channels, shade)
 }
 
 fn high(samples: &[u16]) -> Vec<u8> {
@@ -141,17 +133,19 @@ fn high(samples: &[u16]) -> Vec<u8> {
 }
 
 fn high_over_black(samples: &[u16], channels: usize) -> Vec<u8> {
-    let pixels = samples.chunks_exact(channels);
-    let shade = |value: u16, alpha: u16| {
+    shaded(samples, channels, |value, alpha| {
         let shaded = (u32::from(value) * u32::from(alpha) + 32_767) / 65_535;
         (shaded >> 8) as u8
-    };
-    pixels
-        .flat_map(|pixel| {
-            let alpha = pixel[channels - 1];
-            pixel[..channels - 1]
-                .iter()
-                .map(move |&value| shade(value, alpha))
-        })
-        .collect()
+    })
+}
+
+/// What `shade` makes of every value and the alpha of its pixel, the last of its `channels`.
+fn shaded<T: Copy>(samples: &[T], channels: usize, shade: impl Fn(T, T) -> u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(samples.len());
+    for pixel in samples.chunks_exact(channels) {
+        if let Some((&alpha, values)) = pixel.split_last() {
+            bytes.extend(values.iter().map(|&value| shade(value, alpha)));
+        }
+    }
+    bytes
 }

@@ -4,21 +4,10 @@ use crate::format::Reader;
 use crate::found::{Block, Found};
 use crate::place::{Place, name_of};
 use crate::{Format, ImportError, Options, Split};
-use lagrange_data::Dataset;
+use lagrange_data::{Dataset, SUBFOLDERS};
 use std::path::Path;
 
 pub(crate) struct Idx;
-
-/// Folders in which IDX files lie below the one that is given.
-const FOLDERS: [&str; 7] = [
-    "raw",
-    "gzip",
-    "MNIST/raw",
-    "FashionMNIST/raw",
-    "KMNIST/raw",
-    "EMNIST/raw",
-    "QMNIST/raw",
-];
 
 impl Reader for Idx {
     fn format(&self) -> Format {
@@ -27,7 +16,7 @@ impl Reader for Idx {
 
     fn fits(&self, place: &Place) -> bool {
         let here = has_idx(place);
-        let mut below = FOLDERS.iter().map(|name| place.path.join(name));
+        let mut below = SUBFOLDERS.iter().map(|name| place.path.join(name));
         here || below.any(|path| Place::open(&path).is_ok_and(|place| has_idx(&place)))
     }
 
@@ -89,7 +78,8 @@ pub(crate) fn is_beginning(path: &Path) -> bool {
         let mut names = place.files.iter().map(|path| name_of(path));
         names.any(|name| name.starts_with(&beginning) && is_idx(&name))
     };
-    let folders = std::iter::once(parent.to_owned()).chain(FOLDERS.map(|name| parent.join(name)));
+    let folders =
+        std::iter::once(parent.to_owned()).chain(SUBFOLDERS.map(|name| parent.join(name)));
     folders
         .into_iter()
         .any(|path| Place::open(&path).is_ok_and(begins))

@@ -13,10 +13,12 @@ const VECTORS: usize = 10;
 /// Neighbouring positions that are tested together.
 const GROUP: usize = 4;
 /// Density limits: a sample is sparse if at most one entry in so many is nonzero; above that the dense tiles
-/// are as fast. The narrow limit is that of one-vector kernel rows (one input channel), where finding the
-/// entries costs more than the product.
+/// are as fast. The narrow limit is that of one-vector kernel rows (one input channel) and of short patches
+/// (3x3 of colour), where finding the entries costs more than the product.
 const SPARSE: usize = 3;
 const SPARSE_NARROW: usize = 12;
+/// Values of a patch below which it is short.
+const SHORT_PATCH: usize = 32;
 
 type Vector = [f32; LANES];
 
@@ -51,10 +53,8 @@ pub(super) enum Density {
 
 impl Density {
     pub(super) fn of(g: &Geometry, z: &[f32]) -> Self {
-        let one_in = match g.width() {
-            LANES => SPARSE_NARROW,
-            _ => SPARSE,
-        };
+        let narrow = g.width() == LANES || g.kernel * g.run < SHORT_PATCH;
+        let one_in = if narrow { SPARSE_NARROW } else { SPARSE };
         match count_nonzeros(z) {
             0 => Self::Zero,
             count if count * one_in <= z.len() => Self::Sparse,

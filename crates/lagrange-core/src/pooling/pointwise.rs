@@ -5,7 +5,7 @@ use super::{PoolPenalty, PoolResidual, larger, smaller};
 use multiversion::multiversion;
 
 /// Accumulators of a residual: a sum over values would not vectorise.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub(super) fn apply(pieces: Pieces, z: &[f32], a: &mut [f32]) {
@@ -51,7 +51,7 @@ pub(super) fn prox(
 
 /// The prox of one value, by selects only, so that a loop vectorises.
 #[derive(Debug, Clone, Copy)]
-struct Scalar {
+pub(super) struct Scalar {
     pieces: Pieces,
     gamma: f32,
     beta: f32,
@@ -61,7 +61,7 @@ struct Scalar {
 }
 
 impl Scalar {
-    fn new(pieces: Pieces, penalty: PoolPenalty) -> Self {
+    pub(super) fn new(pieces: Pieces, penalty: PoolPenalty) -> Self {
         let PoolPenalty { gamma, beta } = penalty;
         let slope = pieces.below;
         Self {
@@ -76,7 +76,7 @@ impl Scalar {
     /// z - m and the remaining a - h(z): the cheaper of the minimisers on the two half-lines, the present one
     /// where costs are equal.
     #[inline(always)]
-    fn prox(&self, m: f32, a: f32) -> (f32, f32) {
+    pub(super) fn prox(&self, m: f32, a: f32) -> (f32, f32) {
         let slope = self.pieces.below;
         let up = larger(self.above * (a - m), -m);
         let down = smaller(self.below * (a - slope * m), -m);

@@ -19,7 +19,7 @@ fn a_run_has_the_figures_of_its_training_set() {
     assert!((f64::from(found.means()[0]) - mean).abs() < 0.51e-4);
     assert!((f64::from(found.standard_deviations()[0]) - variance.sqrt()).abs() < 0.51e-4);
     // Validation and train-limit leave it as it is: it is that of all training images.
-    assert!(run.spec().config().validation > 0);
+    assert!(run.spec().held_out() > 0);
 }
 
 /// Summed loss of the test set by a worker of `spec`, with random weights.

@@ -236,7 +236,7 @@ fn every_choice_is_independent_of_the_number_of_workers_and_changes_the_result()
         stages[0].padding = Padding::Same;
         c.network = NetworkSpec::of_stages(&stages);
     });
-    check(&|c| c.validation = 40);
+    check(&|c| c.validation = lagrange_data::HeldOut::Count(40));
     check(&|c| {
         // Three hidden stages of 3x3 kernels: 12, 6 and 3 pixels wide.
         c.network = NetworkSpec::of_stages(&[3, 4, 5].map(same_3x3));

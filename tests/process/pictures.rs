@@ -116,6 +116,72 @@ fn a_folder_of_pictures_becomes_a_model_with_the_same_bits_whatever_the_way() {
     );
 }
 
+/// Whatever comes after it, the iterate that was best on held-out images is kept, and never chosen by the
+/// test set; also where the file got lost with a killed run.
+#[test]
+fn the_model_that_is_best_on_held_out_images_is_kept() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    draw(&at("pictures"), "train", 24);
+    draw(&at("pictures"), "test", 5);
+    fs::write(at("tiny.toml"), CONFIG).expect("written");
+    let (data, config, run) = (at("pictures"), at("tiny.toml"), at("run"));
+    let source = ["--data", path(&data), "--size", "6x6", "--channels", "grey"];
+    let mut train = vec!["train", "--json", "--validation", "0.25", "--workers", "1"];
+    train.extend(source);
+    train.extend(["--config", path(&config), "--run-dir", path(&run)]);
+    train.extend(["--epochs", "1", "--set", "schedule.evaluate-every=100"]);
+    let output = lagrange(&train).output().expect("runs");
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("3 classes, 72 + 15 images, 6x6 grey"),
+        "{told}"
+    );
+    assert!(told.contains("87 pictures resized"), "{told}");
+
+    let best = run.join("best.safetensors");
+    fs::remove_file(&best).expect("kept");
+    let mut resume = vec![
+        "train",
+        "--json",
+        "--quiet",
+        "--resume",
+        path(&run),
+        "--epochs",
+        "5",
+    ];
+    resume.extend(source);
+    let result = json(&resume);
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    let lines = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let validation: Vec<serde_json::Value> = lines
+        .filter(|line: &serde_json::Value| {
+            line["event"] == "evaluation" && line["split"] == "validation"
+        })
+        .collect();
+    let accuracy = |line: &serde_json::Value| line["accuracy"].as_f64().expect("accuracy");
+    let highest = validation.iter().map(accuracy).fold(0.0, f64::max);
+    let first = validation.iter().find(|line| accuracy(line) == highest);
+    assert_eq!(result["best"]["step"], first.expect("evaluated")["step"]);
+    assert_eq!(result["best"]["validation_accuracy"], highest);
+
+    let options = lagrange_import::Options {
+        size: Some((6, 6)),
+        channels: Some(lagrange_import::Channels::Grey),
+        ..Default::default()
+    };
+    let source = lagrange::Source {
+        path: data,
+        options,
+    };
+    let dataset = lagrange::load(Some(&source)).expect("read");
+    let model = lagrange::Model::load(&best).expect("a model");
+    let confusion = model.evaluate(&dataset, lagrange::Split::Validation, 18);
+    assert_eq!(confusion.expect("fits").accuracy(), Some(highest));
+}
+
 #[test]
 fn what_is_wrong_with_pictures_is_said_with_the_flag_that_helps() {
     let folder = tempfile::tempdir().expect("folder");
@@ -145,6 +211,8 @@ fn what_is_wrong_with_pictures_is_said_with_the_flag_that_helps() {
             .expect("runs")
             .success()
     );
+    let decided = failure(&["train", "--data", packed, "--size", "6x6"], 1);
+    assert!(decided.contains("data import"), "{decided}");
     fs::write(block.join("train-00000.block"), b"cut").expect("written");
     let damaged = failure(&["train", "--data", packed], 1);
     assert!(damaged.contains("train-00000.block"), "{damaged}");

@@ -1,12 +1,11 @@
 //! `lagrange data`: what a path holds, and its import into a packed set.
 
+use crate::args::ReadingArgs;
 use crate::output::{print, tell};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lagrange::write_file;
-use lagrange_import::{
-    Channels, Format, Imported, Layout, Options, PackedSet, Report, contact_sheet, pack, read,
-};
+use lagrange_import::{Imported, PackedSet, Report, contact_sheet, pack, read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -55,51 +54,6 @@ pub struct ImportArgs {
     /// Pictures of a block [default: as many as make about 4 MB].
     #[arg(long, value_name = "N")]
     pub block: Option<NonZeroUsize>,
-}
-
-/// How a set is read.
-#[derive(Debug, Args)]
-pub struct ReadingArgs {
-    /// Insist on a format instead of telling it by what is there.
-    #[arg(long, value_name = "FORMAT")]
-    pub data_format: Option<Format>,
-    /// Height and width that all pictures get: the shorter side is fitted, and the centre taken [default: the
-    /// size that all have].
-    #[arg(long, value_name = "HxW", value_parser = size)]
-    pub size: Option<(usize, usize)>,
-    /// grey or rgb [default: grey if every picture is stored as grey].
-    #[arg(long, value_parser = |text: &str| text.parse::<Channels>())]
-    pub channels: Option<Channels>,
-    /// Axes of arrays: nhw, nhwc or nchw [default: told by the axis of 1 or 3].
-    #[arg(long, value_parser = |text: &str| text.parse::<Layout>())]
-    pub layout: Option<Layout>,
-    /// Share of every class that becomes the test split where the set has none.
-    #[arg(long, value_name = "SHARE", default_value_t = Options::default().test_share)]
-    pub test_share: f64,
-    /// Leave out pictures that cannot be read, instead of stopping.
-    #[arg(long)]
-    pub skip_unreadable: bool,
-}
-
-impl ReadingArgs {
-    fn options(&self) -> Options {
-        Options {
-            format: self.data_format,
-            size: self.size,
-            channels: self.channels,
-            layout: self.layout,
-            test_share: self.test_share,
-            skip_unreadable: self.skip_unreadable,
-        }
-    }
-}
-
-/// `32x48`: height, then width.
-fn size(text: &str) -> Result<(usize, usize), String> {
-    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| {
-        Some((height.trim().parse().ok()?, width.trim().parse().ok()?))
-    });
-    sides.ok_or_else(|| "give height and width in pixels, for example 32x32".to_owned())
 }
 
 /// Runs the command.

@@ -1,6 +1,7 @@
 //! `lagrange evaluate`: figures of every class, accuracy and confusion matrix of a trained model on the test
 //! set.
 
+use crate::args::SourceArgs;
 use crate::output::{print as print_text, print_json};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -14,15 +15,9 @@ use std::path::PathBuf;
 pub struct EvaluateArgs {
     /// A run folder, or a model.safetensors file.
     pub model: PathBuf,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
-    /// CSV files, told by what is there [default: the embedded MNIST].
-    #[arg(
-        long = "data",
-        alias = "data-dir",
-        value_name = "PATH",
-        env = "LAGRANGE_DATA_DIR"
-    )]
-    pub data_dir: Option<PathBuf>,
+    /// The data.
+    #[command(flatten)]
+    pub data: SourceArgs,
     /// Print the result as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -92,7 +87,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
         args.model.clone()
     };
     let model = Model::load(&path)?;
-    let dataset = lagrange::load(args.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.data.source().as_ref())?;
     let confusion = model.evaluate(&dataset, Split::Test, 0);
     let confusion =
         confusion.with_context(|| format!("{}: pass the right --data", path.display()))?;

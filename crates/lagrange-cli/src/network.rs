@@ -60,7 +60,7 @@ pub fn run(args: &NetworkArgs) -> Result<()> {
         let lines = lines.map(|(name, about)| format!("{name:<10} {about}\n"));
         return Ok(print(&lines.collect::<String>())?);
     }
-    let data = summarise(args.run.data_dir.as_deref())?;
+    let data = summarise(args.run.data.source().as_ref())?.dataset;
     let summary = summary(&run_spec(args.run.configuration()?, &data)?);
     match args.run.json {
         true => Ok(print_json(&summary)?),

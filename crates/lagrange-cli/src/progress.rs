@@ -62,6 +62,10 @@ impl Observer for Progress {
         ));
     }
 
+    fn data(&mut self, found: &str) {
+        self.line(found);
+    }
+
     fn notice(&mut self, text: &str) {
         tell(text);
     }
@@ -101,6 +105,7 @@ impl Observer for Progress {
                 "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
                 self.total
             )),
+            RunEvent::Best(_) => {}
             RunEvent::Evaluation(evaluation) => {
                 self.accuracy = Some(evaluation.accuracy);
                 self.line(&format!(

@@ -78,15 +78,15 @@ impl TrainArgs {
     ) -> Result<impl Fn(SocketAddr) -> Command + Send + use<>> {
         let first = executable()?;
         let (log, security) = (log.to_owned(), self.start.security.clone());
-        let data_dir = self.start.run.data_dir.clone();
+        let data = self.start.run.data.flags();
         Ok(move |address: SocketAddr| {
             // Looked up each time: the file may have been replaced or removed since.
             let mut command = Command::new(executable().unwrap_or_else(|_| first.clone()));
             command
                 .args(["worker", "--child", "--connect", &address.to_string()])
-                .args(["--threads", &threads.to_string(), "--log", &log]);
+                .args(["--threads", &threads.to_string(), "--log", &log])
+                .args(&data);
             for (flag, path) in [
-                ("--data", &data_dir),
                 ("--tls", &security.tls),
                 ("--token-file", &security.token_file),
             ] {
@@ -131,6 +131,14 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
     // Writing to a string cannot fail.
     if let Some(accuracy) = result.validation_accuracy {
         let _ = writeln!(text, "validation     {}", percent(accuracy));
+    }
+    if let Some(best) = result.best.filter(|best| best.step != result.steps) {
+        let accuracy = percent(best.validation_accuracy);
+        let _ = writeln!(
+            text,
+            "best           {accuracy} on validation at step {}, in best.safetensors",
+            best.step
+        );
     }
     let _ = write!(
         text,

@@ -1,6 +1,6 @@
 //! `lagrange worker`: one worker process.
 
-use crate::args::{RunArgs, SecurityArgs, seconds};
+use crate::args::{RunArgs, SecurityArgs, SourceArgs, seconds};
 use crate::security;
 use crate::signals::{Stop, stdin_closed};
 use anyhow::Result;
@@ -31,15 +31,9 @@ pub struct WorkerArgs {
     /// Threads to compute on [default: one per core].
     #[arg(long, value_name = "N", env = "LAGRANGE_THREADS")]
     pub threads: Option<NonZeroUsize>,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
-    /// CSV files, told by what is there [default: the embedded MNIST].
-    #[arg(
-        long = "data",
-        alias = "data-dir",
-        value_name = "PATH",
-        env = "LAGRANGE_DATA_DIR"
-    )]
-    pub data_dir: Option<PathBuf>,
+    /// The data.
+    #[command(flatten)]
+    pub data: SourceArgs,
     /// Seconds to keep trying to reach the coordinator, at first and whenever the connection is lost. What
     /// no further try can mend ends at once.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, env = "LAGRANGE_CONNECT_TIMEOUT")]
@@ -64,7 +58,7 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         Some(path) => {
             let run = RunArgs {
                 config: Some(path.clone()),
-                data_dir: args.data_dir.clone(),
+                data: args.data.clone(),
                 ..RunArgs::default()
             };
             Some(run.configuration()?)
@@ -80,7 +74,7 @@ pub async fn run(args: &WorkerArgs) -> Result<()> {
         executor: compute_threads(threads)?,
         dial: Arc::new(Tcp),
         security: security::of_worker(&args.security, &args.connect)?,
-        source: DataSource::Files(args.data_dir.clone()),
+        source: DataSource::Files(args.data.source()),
         insist,
         connect_timeout: args.connect_timeout,
     };

@@ -48,7 +48,7 @@ pub use files::{Access, Place, means_full, write_whole};
 pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan, PlanError};
-pub use report::{Evaluation, RunEvent, StepMetrics};
+pub use report::{Best, Evaluation, RunEvent, StepMetrics};
 pub use round::RoundTotal;
 pub use rules::Rules;
 pub use serve::{

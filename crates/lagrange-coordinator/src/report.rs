@@ -1,7 +1,9 @@
 //! What a run tells about itself while it runs: one record per event, written as JSON lines.
 
+use lagrange_core::weights::Weights;
 use lagrange_data::Split;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +38,19 @@ pub enum RunEvent {
     },
     /// A split was evaluated.
     Evaluation(Evaluation),
+    /// The validation split was never predicted as well before.
+    Best(Best),
+}
+
+/// The iterate that predicts the validation split best so far; of equal ones the first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Best {
+    /// How well it does.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    /// Its weights.
+    #[serde(skip)]
+    pub weights: Arc<Weights>,
 }
 
 /// Residuals, objective and solves of one step.

@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 /// | `rotate` | 0 | largest rotation about the centre, in degrees | 0..=180 |
 /// | `scale` | 0 | largest relative change of size | 0..1 |
 /// | `flip` | 0 | probability of mirroring left to right | 0..=1 |
+/// | `crop` | 0 | pixels of black around the image, of which a window of its size is cut | 0..=4096 |
+///
+/// A crop moves an image by whole pixels, as `RandomCrop(size, padding)` of torchvision does; a shift
+/// interpolates between them.
 ///
 /// ```
 /// use lagrange_core::{network::Shape, random::{Purpose, stream}};
@@ -39,6 +43,8 @@ pub struct Augment {
     pub scale: f32,
     /// Probability of mirroring left to right.
     pub flip: f32,
+    /// Pixels of black around the image, of which a window of its size is cut.
+    pub crop: u16,
 }
 
 impl Augment {
@@ -56,6 +62,7 @@ impl Augment {
             ("augment.rotate", self.rotate, 0.0..=180.0, "0 to 180"),
             ("augment.scale", self.scale, 0.0..=0.9, "0 to 0.9"),
             ("augment.flip", self.flip, 0.0..=1.0, "0 to 1"),
+            ("augment.crop", self.crop.into(), 0.0..=4096.0, "0 to 4096"),
         ]
         .into_iter()
         .find(|(_, value, range, _)| !range.contains(value))
@@ -85,6 +92,11 @@ impl Augment {
         let zoom = 1.0 / (1.0 + draw(self.scale));
         // Drawn only where it is asked for: the draws of runs without it stay what they are.
         let mirrored = self.flip > 0.0 && random.random_range(0.0f32..1.0) < self.flip;
+        let mut cut = || match i32::from(self.crop) {
+            0 => 0.0,
+            most => random.random_range(-most..=most) as f32,
+        };
+        let (dx, dy) = (dx + cut(), dy + cut());
         let (sin, cos) = (zoom * angle.sin(), zoom * angle.cos());
         let last = (shape.width as f32 - 1.0, shape.height as f32 - 1.0);
         let (centre_x, centre_y) = (last.0 / 2.0, last.1 / 2.0);
@@ -215,6 +227,45 @@ mod tests {
                 plain[3 * other + channel]
             ));
         }
+    }
+
+    #[test]
+    fn a_crop_moves_by_whole_pixels() {
+        let augment = Augment {
+            crop: 1,
+            ..Augment::default()
+        };
+        let (image, normalisation) = (image(), normalisation());
+        let side = SIDE as i32;
+        let shifted = |dy: i32, dx: i32| -> Vec<f32> {
+            let places = (0..side).flat_map(|y| (0..side).map(move |x| (y - dy, x - dx)));
+            let inside = |at: i32| (0..side).contains(&at);
+            let pixel = |(y, x): (i32, i32)| match inside(y) && inside(x) {
+                true => f32::from(image[(y * side + x) as usize]),
+                false => 0.0,
+            };
+            places
+                .map(|place| normalisation.input(0, pixel(place)))
+                .collect()
+        };
+        let offsets: Vec<_> = (-1..=1)
+            .flat_map(|dy| (-1..=1).map(move |dx| (dy, dx)))
+            .collect();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut random = stream(3, Purpose::Augment, 0, 0);
+        for _ in 0..100 {
+            let mut inputs = vec![f32::NAN; image.len()];
+            augment.apply(&mut random, (&image, SHAPE), &normalisation, &mut inputs);
+            let near = |(dy, dx): &&(i32, i32)| {
+                let expected = shifted(*dy, *dx);
+                inputs
+                    .iter()
+                    .zip(&expected)
+                    .all(|(a, b)| (a - b).abs() < 1e-5)
+            };
+            seen.insert(*offsets.iter().find(near).expect("one of nine places"));
+        }
+        assert_eq!(seen.len(), offsets.len());
     }
 
     /// Grey is colour with three equal channels, and draws do not depend on the shape.

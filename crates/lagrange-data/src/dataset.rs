@@ -86,20 +86,6 @@ impl Dataset {
         }
     }
 
-    /// [`Dataset::load`], with the set's [`Dataset::sha256`]; that of the embedded MNIST is a constant.
-    ///
-    /// # Errors
-    /// As [`Dataset::load`].
-    pub fn load_hashed(directory: Option<&Path>) -> Result<(Self, [u8; 32]), DataError> {
-        let dataset = Self::load(directory)?;
-        #[cfg(feature = "embedded-mnist")]
-        if directory.is_none() {
-            return Ok((dataset, crate::embedded::SHA256));
-        }
-        let hash = dataset.sha256();
-        Ok((dataset, hash))
-    }
-
     /// The MNIST embedded in this build.
     ///
     /// # Errors
@@ -119,6 +105,25 @@ impl Dataset {
     #[cfg(not(feature = "embedded-mnist"))]
     pub fn embedded() -> Result<Self, DataError> {
         Err(DataError::NothingEmbedded)
+    }
+
+    /// Unpacks the embedded MNIST without having all of it in memory: `count` images of `split` at a time,
+    /// in their order. `each` is given the index of the first of them, and their pixels.
+    ///
+    /// # Errors
+    /// [`DataError::NothingEmbedded`] without the feature `embedded-mnist`.
+    pub fn each_embedded(
+        split: Split,
+        count: usize,
+        each: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), DataError> {
+        #[cfg(feature = "embedded-mnist")]
+        return crate::embedded::each_block(split, count, each);
+        #[cfg(not(feature = "embedded-mnist"))]
+        {
+            let _ = (split, count, each);
+            Err(DataError::NothingEmbedded)
+        }
     }
 
     /// The set whose four IDX files lie in `directory`, under the names and in the places that the

@@ -1,7 +1,8 @@
 //! The embedded MNIST.
 
 use crate::files::Role;
-use crate::{DataError, Normalisation, read_labels};
+use crate::idx::each_images;
+use crate::{DataError, IdxError, Normalisation, Split, read_labels};
 use lagrange_core::network::Shape;
 
 /// Shape of its images.
@@ -33,11 +34,30 @@ pub(crate) fn file(role: Role) -> &'static [u8] {
 /// Labels of the training and of the test set.
 pub(crate) fn labels() -> Result<[Vec<u16>; 2], DataError> {
     let read = |role: Role| -> Result<Vec<u16>, DataError> {
-        let labels = read_labels(file(role)).map_err(|cause| DataError::Malformed {
-            name: format!("embedded {}", role.mnist_name()),
-            cause,
-        })?;
+        let labels = read_labels(file(role)).map_err(|cause| malformed(role, cause))?;
         Ok(labels.into_iter().map(u16::from).collect())
     };
     Ok([read(Role::TrainLabels)?, read(Role::TestLabels)?])
+}
+
+/// Unpacks the images of a split, `count` at a time: `each` is given the index of the first of them, and
+/// their pixels. There is no validation split.
+pub(crate) fn each_block(
+    split: Split,
+    count: usize,
+    each: &mut dyn FnMut(usize, &[u8]),
+) -> Result<(), DataError> {
+    let role = match split {
+        Split::Train => Role::TrainImages,
+        Split::Test => Role::TestImages,
+        Split::Validation => return Ok(()),
+    };
+    each_images(file(role), count, each).map_err(|cause| malformed(role, cause))
+}
+
+fn malformed(role: Role, cause: IdxError) -> DataError {
+    DataError::Malformed {
+        name: format!("embedded {}", role.mnist_name()),
+        cause,
+    }
 }

@@ -131,6 +131,14 @@ const LABELS: Wanted = Wanted {
     ],
 };
 
+/// What comes before the data of a file.
+struct Header {
+    magic: u32,
+    dimensions: Vec<u32>,
+    /// Bytes of the data.
+    expected: u64,
+}
+
 /// Content of a file.
 struct Contents {
     magic: u32,
@@ -138,17 +146,51 @@ struct Contents {
     data: Vec<u8>,
 }
 
-fn read(bytes: &[u8], wanted: &Wanted) -> Result<Contents, IdxError> {
-    if bytes.starts_with(&GZIP_MAGIC) {
-        // A file may be several gzip streams in a row; anything else after the first is damage.
-        parse(MultiGzDecoder::new(bytes), wanted)
-    } else {
-        parse(bytes, wanted)
+/// Reads the images of an IDX file, plain or gzip-compressed, `count` at a time: `each` is given the index of
+/// the first of them, and their pixels.
+///
+/// # Errors
+/// As [`read_images`]; of a damaged file `each` may have been given images before the damage is found.
+#[cfg(feature = "embedded-mnist")]
+pub(crate) fn each_images(
+    bytes: &[u8],
+    count: usize,
+    each: &mut dyn FnMut(usize, &[u8]),
+) -> Result<(), IdxError> {
+    let mut source = opened(bytes);
+    let Header {
+        dimensions,
+        expected,
+        ..
+    } = header(&mut source, &IMAGES)?;
+    let image = u64::from(dimensions[1]) * u64::from(dimensions[2]);
+    let mut read = 0;
+    while read < expected {
+        let wanted = (expected - read).min(count.max(1) as u64 * image);
+        let pixels = take(&mut source, wanted)?;
+        if (pixels.len() as u64) < wanted {
+            let found = read + pixels.len() as u64;
+            return Err(IdxError::Truncated { expected, found });
+        }
+        each((read / image) as usize, &pixels);
+        read += wanted;
+    }
+    match take(&mut source, 1)?.is_empty() {
+        true => Ok(()),
+        false => Err(IdxError::TrailingBytes { expected }),
     }
 }
 
-fn parse(mut source: impl Read, wanted: &Wanted) -> Result<Contents, IdxError> {
-    let mut header = take(&mut source, 4)?;
+fn opened<'a>(bytes: &'a [u8]) -> Box<dyn Read + 'a> {
+    match bytes.starts_with(&GZIP_MAGIC) {
+        // A file may be several gzip streams in a row; anything else after the first is damage.
+        true => Box::new(MultiGzDecoder::new(bytes)),
+        false => Box::new(bytes),
+    }
+}
+
+fn header(source: &mut impl Read, wanted: &Wanted) -> Result<Header, IdxError> {
+    let mut header = take(source, 4)?;
     let layout = match word(&header) {
         Some(magic) => wanted.layouts.iter().find(|layout| layout.magic == magic),
         None => wanted.layouts.first(),
@@ -156,7 +198,7 @@ fn parse(mut source: impl Read, wanted: &Wanted) -> Result<Contents, IdxError> {
     let Some(&Layout { magic, rank, item }) = layout else {
         return Err(refused(header, source, wanted));
     };
-    header.append(&mut take(&mut source, 4 * rank as u64)?);
+    header.append(&mut take(source, 4 * rank as u64)?);
     let length = 4 * (rank + 1);
     if header.len() < length {
         return Err(IdxError::TruncatedHeader {
@@ -166,6 +208,20 @@ fn parse(mut source: impl Read, wanted: &Wanted) -> Result<Contents, IdxError> {
     }
     let dimensions: Vec<u32> = header[4..].chunks_exact(4).filter_map(word).collect();
     let expected = announced(&dimensions, item)?;
+    Ok(Header {
+        magic,
+        dimensions,
+        expected,
+    })
+}
+
+fn read(bytes: &[u8], wanted: &Wanted) -> Result<Contents, IdxError> {
+    let mut source = opened(bytes);
+    let Header {
+        magic,
+        dimensions,
+        expected,
+    } = header(&mut source, wanted)?;
     // One byte more than announced tells a longer file, and bounds what a gzip bomb can inflate to.
     let mut data = take(&mut source, expected + 1)?;
     let found = data.len() as u64;

@@ -32,6 +32,7 @@
 //! | `task` | [`Task`]: what is asked, by name |
 //! | `question` | [`Question`]: a task for the classes of a dataset: outputs, targets and predictions |
 //! | `class_weights` | [`ClassWeights`]: weights of classes in the loss |
+//! | `split`, `held_out` | [`Split`]; [`HeldOut`], the share of training images that make a validation split |
 //! | `shard` | [`Partition`] into splits and shards; [`ShardData`], the samples of one shard |
 //! | `order` | [`BatchOrder`]: the samples of a step |
 //! | `error` | [`DataError`] |
@@ -69,12 +70,14 @@ mod embedded;
 mod error;
 mod file_kind;
 mod files;
+mod held_out;
 mod idx;
 mod images;
 mod normalise;
 mod order;
 mod question;
 mod shard;
+mod split;
 mod summary;
 mod task;
 
@@ -86,12 +89,14 @@ pub use dataset::{Dataset, LabelledSet};
 pub use error::DataError;
 pub use file_kind::FileKind;
 pub use files::{Holdings, SUBFOLDERS};
+pub use held_out::HeldOut;
 pub use idx::{IdxError, read_images, read_labels};
 pub use images::Images;
 pub use lagrange_core::network::Shape;
 pub use normalise::{NoContrast, Normalisation, Normaliser, channel_sums};
 pub use order::{BatchOrder, Positions};
 pub use question::Question;
-pub use shard::{Partition, PartitionError, ShardData, Split, SplitCounts};
+pub use shard::{Partition, PartitionError, ShardData};
+pub use split::{Split, SplitCounts};
 pub use summary::DatasetSummary;
 pub use task::{Task, TaskError};

@@ -3,31 +3,7 @@
 //! Samples are dealt like cards, sample i to shard i mod S, so that shards differ by one sample at most and a
 //! file sorted by label is spread evenly.
 
-use crate::{Dataset, LabelledSet};
-use serde::{Deserialize, Serialize};
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// Samples that weights are fitted to.
-    Train,
-    /// Samples to choose settings on: training samples held out, or a split of its own.
-    Validation,
-    /// The test set.
-    Test,
-}
-
-/// Number of images of each split of a dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SplitCounts {
-    /// Training images, those to be held out included.
-    pub train: usize,
-    /// Images of a validation split of its own; 0 without one.
-    pub validation: usize,
-    /// Test images.
-    pub test: usize,
-}
+use crate::{Dataset, LabelledSet, Split, SplitCounts};
 
 /// Error of cutting a dataset into splits, shards and batches.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

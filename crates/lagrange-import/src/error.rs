@@ -1,6 +1,6 @@
 //! Errors of importing, and of packed sets.
 
-use crate::names::{at_most, shown};
+use crate::names::{at_most, pictures, shown};
 use crate::{Format, Split};
 use std::path::{Path, PathBuf};
 
@@ -182,6 +182,15 @@ pub enum ImportError {
         /// The manifest of that set.
         path: PathBuf,
     },
+    /// Options for pictures that are decoded already.
+    #[error(
+        "{}: a packed set; how pictures are read was decided when it was made: give such options to `lagrange data import`",
+        shown(path)
+    )]
+    Decided {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A block of a packed set that is not the one in the manifest.
     #[error(
         "{}: its SHA-256 is {found}, but the manifest says {expected}; the file is damaged or of another set",
@@ -227,13 +236,6 @@ impl ImportError {
             name: name.into(),
             fault: fault.into(),
         }
-    }
-}
-
-fn pictures(count: usize) -> String {
-    match count {
-        1 => "1 picture".to_owned(),
-        _ => format!("{count} pictures"),
     }
 }
 

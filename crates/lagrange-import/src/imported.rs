@@ -1,8 +1,6 @@
 //! The neutral form of a data set: bytes, class numbers and names.
 
-use lagrange_data::{Content, Samples, Shape};
-use serde::Deserialize;
-use std::fmt;
+use lagrange_data::{Content, Samples, Shape, Split};
 
 /// A data set of pictures of one size with one class each, whatever it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,33 +30,6 @@ pub struct Part {
     pub labels: Vec<u16>,
     /// Name of each sample's file, or nothing at all.
     pub names: Vec<String>,
-}
-
-/// A part of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Validation,
-    /// To judge by.
-    Test,
-}
-
-impl Split {
-    /// All, in their order.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        })
-    }
 }
 
 impl Imported {

@@ -55,8 +55,10 @@
 //!   side is up is followed.
 //! - Pixels of arrays are bytes, whole numbers from 0 to 255 of any type, or, if all pixels of all arrays
 //!   are floats from 0 to 1, `round(255 x)`.
-//! - Samples come in the order of the SHA-256 of their bytes, whatever order the source has them in: a fixed
-//!   random one, so that any part of a split has all classes, and equal sets are equal.
+//! - Samples come in an order that the SHA-256 of their bytes decides, whatever order the source has them in:
+//!   a random one with every class spread evenly, so that any stretch of a split (the first samples to train
+//!   on, the last held out) is stratified, and equal sets are equal. The four IDX files as they are, given to
+//!   `--data` without an import, keep their own order.
 //! - A picture that is damaged, cut off, or larger than 64 megapixels is an error that names it, or left
 //!   out ([`Options::skip_unreadable`]).
 //!
@@ -93,8 +95,9 @@ mod sheet;
 
 pub use error::ImportError;
 pub use format::{Format, recognise};
-pub use imported::{Imported, Part, Split};
-pub use load::{LoadError, load, open, summarise};
+pub use imported::{Imported, Part};
+pub use lagrange_data::Split;
+pub use load::{LoadError, Source, Summarised, load, open, summarise};
 pub use opened::{Opened, ShardSplits};
 pub use options::{Channels, Layout, Options};
 pub use packed::{Block, BlockEntry, Manifest, PackedSet, pack};

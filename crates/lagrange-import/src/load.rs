@@ -1,8 +1,11 @@
 //! Data sets for training: whatever a path holds, packed or not, or the set embedded in the build.
 
-use crate::{Format, ImportError, Imported, Opened, Options, PackedSet, Part, read, recognise};
-use lagrange_data::{DataError, Dataset, DatasetSummary, Images, LabelledSet};
-use std::path::Path;
+use crate::report::counted;
+use crate::{
+    Format, ImportError, Imported, Opened, Options, PackedSet, Part, Report, read, recognise,
+};
+use lagrange_data::{DataError, Dataset, DatasetSummary, Images, LabelledSet, Shape};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Why a data set cannot be loaded.
@@ -16,6 +19,38 @@ pub enum LoadError {
     Import(#[from] ImportError),
 }
 
+/// Where a data set is, and how to read it.
+///
+/// ```
+/// let source = lagrange_import::Source::from("pictures");
+/// assert!(source.options.size.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// A file or a folder.
+    pub path: PathBuf,
+    /// Decisions about it; the default takes everything as it is.
+    pub options: Options,
+}
+
+impl<P: Into<PathBuf>> From<P> for Source {
+    fn from(path: P) -> Self {
+        Self {
+            path: path.into(),
+            options: Options::default(),
+        }
+    }
+}
+
+/// A data set without its pixels, and what was found where it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summarised {
+    /// Labels, classes, normalisation, hash.
+    pub dataset: DatasetSummary,
+    /// One line, and a line more for each thing out of the ordinary.
+    pub found: String,
+}
+
 /// What is at a path.
 enum Kind {
     Packed,
@@ -24,28 +59,28 @@ enum Kind {
     Other,
 }
 
-/// The set at `path` with its [`Dataset::sha256`]: a packed one, of which only the manifest is read, IDX files,
-/// or any format of [`read`] with its default options; without a path the embedded MNIST.
+/// The set of `source` with its [`Dataset::sha256`]: a packed one, of which only the manifest is read, IDX
+/// files, or any format of [`read`]; without a source the embedded MNIST, whose images stay packed.
 ///
 /// # Errors
 /// [`LoadError`], naming the file and what is wrong with it.
-pub fn open(path: Option<&Path>) -> Result<(Opened, [u8; 32]), LoadError> {
-    let Some(path) = path else {
-        let (dataset, hash) = Dataset::load_hashed(None)?;
-        return Ok((Arc::new(dataset).into(), hash));
+pub fn open(source: Option<&Source>) -> Result<(Opened, [u8; 32]), LoadError> {
+    let set = match source {
+        None => Opened::Embedded(Arc::new(DatasetSummary::load(None)?)),
+        Some(source) => find(source)?.0,
     };
-    let set = find(path)?;
     let hash = match &set {
         Opened::Memory(dataset) => dataset.sha256(),
         Opened::Packed(set) => set.content(),
+        Opened::Embedded(summary) => summary.sha256,
     };
     Ok((set, hash))
 }
 
-/// The set at `path`, as [`open`] finds it, in memory.
+/// The set of `source`, as [`open`] finds it, in memory.
 ///
 /// ```
-/// // A build with MNIST inside has data without any path.
+/// // A build with MNIST inside has data without any source.
 /// if let Ok(dataset) = lagrange_import::load(None) {
 ///     assert_eq!(dataset.classes.len(), 10);
 /// }
@@ -53,38 +88,79 @@ pub fn open(path: Option<&Path>) -> Result<(Opened, [u8; 32]), LoadError> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn load(path: Option<&Path>) -> Result<Arc<Dataset>, LoadError> {
-    match path {
+pub fn load(source: Option<&Source>) -> Result<Arc<Dataset>, LoadError> {
+    match source {
         None => Ok(Arc::new(Dataset::embedded()?)),
-        Some(path) => find(path)?.into_dataset(),
+        Some(source) => find(source)?.0.into_dataset(),
     }
 }
 
-/// Everything of the set at `path` but its pixels; the embedded MNIST is not unpacked for it.
+/// Everything of the set of `source` but its pixels; the embedded MNIST is not unpacked for it.
 ///
 /// # Errors
 /// As [`open`].
-pub fn summarise(path: Option<&Path>) -> Result<DatasetSummary, LoadError> {
-    match path {
-        None => Ok(DatasetSummary::load(None)?),
-        Some(path) => find(path)?.summary(),
-    }
+pub fn summarise(source: Option<&Source>) -> Result<Summarised, LoadError> {
+    let Some(source) = source else {
+        let dataset = DatasetSummary::load(None)?;
+        let found = line("embedded MNIST", &dataset);
+        return Ok(Summarised { dataset, found });
+    };
+    let (set, report) = find(source)?;
+    let dataset = set.summary()?;
+    let found = match (report, &set) {
+        (Some(report), _) => report.to_string(),
+        (None, Opened::Packed(_)) => line("packed set", &dataset),
+        (None, _) => line("idx", &dataset),
+    };
+    Ok(Summarised { dataset, found })
 }
 
-/// The set at `path`, not hashed yet: its summary has the hash too.
-fn find(path: &Path) -> Result<Opened, LoadError> {
-    let dataset: Dataset = match kind(path)? {
-        Kind::Packed => return Ok(Opened::Packed(Arc::new(PackedSet::open(path)?))),
-        Kind::Idx => Dataset::from_dir(path)?,
-        Kind::Other => read(path, &Options::default())?.0.into(),
+/// [`Report::summary`] of a set that was not imported.
+fn line(format: &str, dataset: &DatasetSummary) -> String {
+    let counts = [&dataset.train, &dataset.validation, &dataset.test].map(Vec::len);
+    let Shape {
+        height,
+        width,
+        channels,
+    } = dataset.shape;
+    counted(
+        format,
+        dataset.classes.len(),
+        counts,
+        (height, width, channels),
+    )
+}
+
+/// The set of `source`, not hashed yet, and the account of its import if it was imported.
+fn find(source: &Source) -> Result<(Opened, Option<Report>), LoadError> {
+    let (path, options) = (&source.path, &source.options);
+    let (dataset, report): (Dataset, _) = match kind(source)? {
+        Kind::Packed => {
+            let set = PackedSet::open(path)?;
+            return Ok((Opened::Packed(Arc::new(set)), None));
+        }
+        Kind::Idx => (Dataset::from_dir(path)?, None),
+        Kind::Other => {
+            let (set, report) = read(path, options)?;
+            (set.into(), Some(report))
+        }
     };
     dataset.check()?;
-    Ok(Arc::new(dataset).into())
+    Ok((Arc::new(dataset).into(), report))
 }
 
-fn kind(path: &Path) -> Result<Kind, ImportError> {
+fn kind(source: &Source) -> Result<Kind, ImportError> {
+    let (path, options) = (&source.path, &source.options);
+    let as_it_is = *options == Options::default();
     if PackedSet::is_in(path) {
-        return Ok(Kind::Packed);
+        let path = path.clone();
+        return match as_it_is {
+            true => Ok(Kind::Packed),
+            false => Err(ImportError::Decided { path }),
+        };
+    }
+    if !as_it_is {
+        return Ok(Kind::Other);
     }
     match recognise(path) {
         Ok(Format::Idx) => Ok(Kind::Idx),

@@ -28,37 +28,37 @@ pub(crate) fn at_most(count: usize, first: &[String]) -> String {
     }
 }
 
-impl Split {
-    /// The split that a folder or a column names, in any case of letters: `train` or `training`;
-    /// `validation`, `valid`, `val` or `dev`; `test`, `testing`, `eval` or `evaluation`.
-    ///
-    /// ```
-    /// use lagrange_import::Split;
-    ///
-    /// assert_eq!(Split::named("valid"), Some(Split::Validation));
-    /// assert_eq!(Split::named("latest"), None);
-    /// ```
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "train" | "training" => Self::Train,
-            "validation" | "valid" | "val" | "dev" => Self::Validation,
-            "test" | "testing" | "eval" | "evaluation" => Self::Test,
-            _ => return None,
-        })
+/// So many pictures, for a message.
+pub(crate) fn pictures(count: usize) -> String {
+    match count {
+        1 => "1 picture".to_owned(),
+        _ => format!("{} pictures", thousands(count)),
     }
+}
 
-    /// The split that the first or last word of a file's name gives, its extension and numbers aside:
-    /// `train-00000-of-00002.parquet`, `mnist_test.csv`.
-    pub(crate) fn of_file(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_string_lossy().into_owned();
-        let stem = name.split('.').next()?;
-        let words = stem.split(['-', '_']);
-        let number = |word: &&str| word.bytes().all(|b| b.is_ascii_digit()) || *word == "of";
-        let words: Vec<_> = words.filter(|word| !number(word)).collect();
-        let first = words.first().and_then(|word| Self::named(word));
-        first.or_else(|| words.last().and_then(|word| Self::named(word)))
+/// A number with its digits in groups of three.
+pub(crate) fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
     }
+    grouped
+}
+
+/// The split that the first or last word of a file's name gives, its extension and numbers aside:
+/// `train-00000-of-00002.parquet`, `mnist_test.csv`.
+pub(crate) fn split_of_file(path: &Path) -> Option<Split> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    let stem = name.split('.').next()?;
+    let words = stem.split(['-', '_']);
+    let number = |word: &&str| word.bytes().all(|b| b.is_ascii_digit()) || *word == "of";
+    let words: Vec<_> = words.filter(|word| !number(word)).collect();
+    let first = words.first().and_then(|word| Split::named(word));
+    first.or_else(|| words.last().and_then(|word| Split::named(word)))
 }
 
 /// Classes in the order in which they were met, each with a number.
@@ -87,6 +87,18 @@ impl Classes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(thousands(count), text);
+        }
+    }
     use proptest::prelude::*;
     use std::cmp::Ordering;
 
@@ -108,7 +120,7 @@ mod tests {
             ("my-test-pictures.tar", None),
             ("0001.tar", None),
         ] {
-            assert_eq!(Split::of_file(Path::new(name)), split, "{name}");
+            assert_eq!(split_of_file(Path::new(name)), split, "{name}");
         }
     }
 

@@ -13,7 +13,12 @@ pub enum Opened {
     Memory(Arc<Dataset>),
     /// A packed set: its manifest in memory, and of its blocks one at a time.
     Packed(Arc<PackedSet>),
+    /// The MNIST embedded in this build: its labels in memory, and of its images a block at a time.
+    Embedded(Arc<DatasetSummary>),
 }
+
+/// Images of the embedded MNIST unpacked at a time.
+const EMBEDDED_BLOCK: usize = 1024;
 
 impl From<Arc<Dataset>> for Opened {
     fn from(dataset: Arc<Dataset>) -> Self {
@@ -23,8 +28,6 @@ impl From<Arc<Dataset>> for Opened {
 
 /// One shard of every split: training, validation and test samples.
 pub type ShardSplits = [ShardData; 3];
-
-const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
 impl Opened {
     /// Shape of every image.
@@ -37,6 +40,7 @@ impl Opened {
                 width: set.manifest().width,
                 channels: set.manifest().channels,
             },
+            Self::Embedded(summary) => summary.shape,
         }
     }
 
@@ -50,6 +54,7 @@ impl Opened {
                 validation: set.manifest().validation,
                 test: set.manifest().test,
             },
+            Self::Embedded(summary) => summary.counts(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Opened {
         match self {
             Self::Memory(dataset) => &dataset.classes,
             Self::Packed(set) => &set.manifest().classes,
+            Self::Embedded(summary) => &summary.classes,
         }
     }
 
@@ -74,6 +80,7 @@ impl Opened {
                 dataset.check()?;
                 Ok(Arc::new(dataset))
             }
+            Self::Embedded(_) => Ok(Arc::new(Dataset::embedded()?)),
         }
     }
 
@@ -84,10 +91,11 @@ impl Opened {
     pub fn summary(&self) -> Result<DatasetSummary, LoadError> {
         let set = match self {
             Self::Memory(dataset) => return Ok(DatasetSummary::of(dataset)?),
+            Self::Embedded(summary) => return Ok(DatasetSummary::clone(summary)),
             Self::Packed(set) => set,
         };
         let mut labels: [Vec<u16>; 3] = Default::default();
-        for_each_block(set, |block| {
+        set.for_each_block(&mut |block| {
             labels[block.split as usize].extend(&block.labels);
         })?;
         let [train, validation, test] = labels;
@@ -107,7 +115,8 @@ impl Opened {
         })
     }
 
-    /// Cuts `shards` out of the set, in their order. Of a packed set every block is read, one at a time.
+    /// Cuts `shards` out of the set, in their order. Of a set that is not in memory every block is read, one
+    /// at a time.
     ///
     /// # Errors
     /// [`LoadError`] if a block cannot be read.
@@ -119,26 +128,23 @@ impl Opened {
         partition: &Partition,
         shards: &[u32],
     ) -> Result<Vec<ShardSplits>, LoadError> {
-        let set = match self {
-            Self::Memory(dataset) => {
-                let gather = |&shard: &u32| {
-                    SPLITS.map(|s| ShardData::gather(dataset, partition, s, shard as usize))
-                };
-                return Ok(shards.iter().map(gather).collect());
-            }
-            Self::Packed(set) => set,
-        };
+        if let Self::Memory(dataset) = self {
+            let gather = |&shard: &u32| {
+                Split::ALL.map(|s| ShardData::gather(dataset, partition, s, shard as usize))
+            };
+            return Ok(shards.iter().map(gather).collect());
+        }
         let image = self.shape().len();
         let empty = |&shard: &u32| {
             let count = |split| partition.shard_len(split, shard as usize);
-            SPLITS.map(|split| ShardData::with_capacity(image, count(split)))
+            Split::ALL.map(|split| ShardData::with_capacity(image, count(split)))
         };
         let mut cut: Vec<ShardSplits> = shards.iter().map(empty).collect();
         let mut wanted = vec![None; partition.shards()];
         for (number, &shard) in shards.iter().enumerate() {
             wanted[shard as usize] = Some(number);
         }
-        for_each_block(set, |block| {
+        let mut deal = |block: &Block| {
             for split in cut_from(partition, block.split) {
                 for (offset, &label) in block.labels.iter().enumerate() {
                     let place = partition.place(split, block.first + offset);
@@ -148,30 +154,54 @@ impl Opened {
                     }
                 }
             }
-        })?;
+        };
+        match self {
+            Self::Memory(_) => {}
+            Self::Packed(set) => set.for_each_block(&mut deal)?,
+            Self::Embedded(summary) => for_each_embedded(summary, &mut deal)?,
+        }
         Ok(cut)
     }
 }
 
 /// The splits of a run that are cut from a split of the set.
-fn cut_from(partition: &Partition, of: crate::Split) -> Vec<Split> {
+fn cut_from(partition: &Partition, of: Split) -> Vec<Split> {
     match (of, partition.holds_out()) {
-        (crate::Split::Train, true) => vec![Split::Train, Split::Validation],
-        (crate::Split::Train, false) => vec![Split::Train],
-        (crate::Split::Validation, true) => Vec::new(),
-        (crate::Split::Validation, false) => vec![Split::Validation],
-        (crate::Split::Test, _) => vec![Split::Test],
+        (Split::Train, true) => vec![Split::Train, Split::Validation],
+        (Split::Train, false) => vec![Split::Train],
+        (Split::Validation, true) => Vec::new(),
+        (Split::Validation, false) => vec![Split::Validation],
+        (Split::Test, _) => vec![Split::Test],
     }
 }
 
-fn for_each_block(set: &PackedSet, mut each: impl FnMut(&Block)) -> Result<(), LoadError> {
-    for number in 0..set.manifest().blocks.len() {
-        each(&set.read_block(number)?);
+/// Gives every block of the embedded MNIST to `each`.
+fn for_each_embedded(
+    summary: &DatasetSummary,
+    each: &mut dyn FnMut(&Block),
+) -> Result<(), LoadError> {
+    let image = summary.shape.len();
+    for (split, labels) in [(Split::Train, &summary.train), (Split::Test, &summary.test)] {
+        Dataset::each_embedded(split, EMBEDDED_BLOCK, &mut |first, pixels| {
+            each(&Block {
+                split,
+                first,
+                pixels: pixels.to_vec(),
+                labels: labels[first..][..pixels.len() / image].to_vec(),
+            });
+        })?;
     }
     Ok(())
 }
 
 impl PackedSet {
+    fn for_each_block(&self, each: &mut dyn FnMut(&Block)) -> Result<(), LoadError> {
+        for number in 0..self.manifest().blocks.len() {
+            each(&self.read_block(number)?);
+        }
+        Ok(())
+    }
+
     /// The whole set, every block checked.
     ///
     /// # Errors
@@ -248,5 +278,22 @@ mod tests {
             let whole = packed.into_dataset().expect("read");
             assert_eq!(whole.sha256(), summary.sha256);
         }
+    }
+
+    /// So is the embedded set.
+    #[test]
+    fn the_embedded_set_is_cut_like_one_in_memory() {
+        let summary = DatasetSummary::load(None).expect("embedded");
+        let embedded = Opened::Embedded(Arc::new(summary));
+        let memory = Opened::from(Arc::new(Dataset::embedded().expect("embedded")));
+        assert_eq!(embedded.counts(), memory.counts());
+        let partition = Partition::of_counts(memory.counts(), 61, 1000, None).expect("fits");
+        let cut = |opened: &Opened| opened.shards(&partition, &[60, 7]).expect("cut");
+        assert_eq!(cut(&embedded), cut(&memory));
+        let whole = embedded.into_dataset().expect("read");
+        assert_eq!(
+            Opened::from(whole).summary().expect("summary"),
+            memory.summary().expect("summary")
+        );
     }
 }

@@ -130,7 +130,8 @@ impl PartialOrd for Key {
 }
 
 /// All files below a folder, at any depth, in natural order of their paths. A folder that several links lead
-/// to is entered once, so that a loop of links ends; hidden folders are left out.
+/// to is entered once, and one above the first not at all: what a loop of links leads to is not of one class.
+/// Hidden folders are left out.
 pub(crate) fn below(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
     let mut found = Vec::new();
     walk(folder, |files| {
@@ -153,11 +154,13 @@ pub(crate) fn any_below(folder: &Path, wanted: fn(&Path) -> bool) -> bool {
 
 /// Gives the files of each folder to `visit`, as long as it returns true.
 fn walk(folder: &Path, mut visit: impl FnMut(Vec<PathBuf>) -> bool) -> Result<(), ImportError> {
+    let real_path =
+        |path: &Path| fs::canonicalize(path).map_err(|cause| ImportError::unreadable(path, cause));
+    let first = real_path(folder)?;
+    let mut entered: HashSet<PathBuf> = first.ancestors().skip(1).map(Path::to_owned).collect();
     let mut waiting = vec![folder.to_owned()];
-    let mut entered = HashSet::new();
     while let Some(folder) = waiting.pop() {
-        let real = fs::canonicalize(&folder).map_err(|e| ImportError::unreadable(&folder, e))?;
-        if !entered.insert(real) {
+        if !entered.insert(real_path(&folder)?) {
             continue;
         }
         let (files, folders) = list(&folder)?;

@@ -1,6 +1,7 @@
 //! What was found during an import, for people.
 
 use crate::gather::Decoded;
+use crate::names::{pictures, thousands};
 use crate::{Format, Split};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,8 +89,8 @@ impl Report {
     pub(crate) fn note_drawn(&mut self, share: f64) {
         let count = self.count(Split::Test);
         self.warnings.push(format!(
-            "the source has no test split: {} pictures of the train split were held out ({} of each class)",
-            thousands(count),
+            "the source has no test split: {} of the train split held out ({} of each class)",
+            pictures(count),
             percent(share)
         ));
     }
@@ -105,16 +106,29 @@ impl Report {
     #[must_use]
     pub fn summary(&self) -> String {
         let counts = Split::ALL.map(|split| self.count(split));
-        let counts = counts.into_iter().filter(|&count| count > 0).map(thousands);
-        let (height, width, channels) = self.size;
-        format!(
-            "{}: {} classes, {} images, {height}x{width} {}",
-            self.format,
-            thousands(self.classes.len()),
-            counts.collect::<Vec<_>>().join(" + "),
-            if channels == 1 { "grey" } else { "RGB" },
+        counted(
+            &self.format.to_string(),
+            self.classes.len(),
+            counts,
+            self.size,
         )
     }
+}
+
+/// The line of [`Report::summary`] for these numbers of images in each split, height, width and channels.
+pub(crate) fn counted(
+    format: &str,
+    classes: usize,
+    counts: [usize; 3],
+    (height, width, channels): (usize, usize, usize),
+) -> String {
+    let counts = counts.into_iter().filter(|&count| count > 0).map(thousands);
+    format!(
+        "{format}: {} classes, {} images, {height}x{width} {}",
+        thousands(classes),
+        counts.collect::<Vec<_>>().join(" + "),
+        if channels == 1 { "grey" } else { "RGB" },
+    )
 }
 
 impl Report {
@@ -136,7 +150,7 @@ impl Report {
             );
         }
         for (&(height, width), &count) in self.sizes.iter().take(SIZES) {
-            text += &format!("{} pictures of {height}x{width}\n", thousands(count));
+            text += &format!("{} of {height}x{width}\n", pictures(count));
         }
         if let Some(more) = self.sizes.len().checked_sub(SIZES).filter(|&more| more > 0) {
             text += &format!("and {} more sizes\n", thousands(more));
@@ -161,20 +175,17 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary())?;
         let counted = [
-            (self.resized, "pictures were resized"),
-            (self.converted, "pictures changed between grey and colour"),
-            (
-                self.skipped,
-                "hidden files or files that are no pictures were skipped",
-            ),
-            (
-                self.unreadable.len(),
-                "pictures could not be read and were left out",
-            ),
-            (self.duplicates.count, "pictures are in two splits"),
+            (self.resized, "resized"),
+            (self.converted, "changed between grey and colour"),
+            (self.unreadable.len(), "left out: unreadable"),
+            (self.duplicates.count, "in two splits"),
         ];
         for (count, what) in counted.into_iter().filter(|&(count, _)| count > 0) {
-            write!(f, "\n{} {what}", thousands(count))?;
+            write!(f, "\n{} {what}", pictures(count))?;
+        }
+        if self.skipped > 0 {
+            let count = thousands(self.skipped);
+            write!(f, "\nskipped, as hidden or no pictures: {count}")?;
         }
         self.warnings
             .iter()
@@ -184,33 +195,4 @@ impl fmt::Display for Report {
 
 fn percent(share: f64) -> String {
     format!("{} %", (share * 1000.0).round() / 10.0)
-}
-
-fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        for (count, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(thousands(count), text);
-        }
-    }
 }

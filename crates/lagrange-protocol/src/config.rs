@@ -4,7 +4,7 @@ use crate::limits::MAX_SHARDS;
 use lagrange_core::network::NetworkSpec;
 use lagrange_core::schedule::{ClassicParams, ParamError, ScheduleParams, ranged};
 use lagrange_core::start::StartParams;
-use lagrange_data::{Augment, ClassWeights, PartitionError, Task};
+use lagrange_data::{Augment, ClassWeights, HeldOut, PartitionError, Task};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +25,9 @@ pub struct Config {
     pub positive: Vec<String>,
     /// Seed of all random draws.
     pub seed: u64,
-    /// Number of the last training images held out, to choose settings on; 0 leaves that to a validation
-    /// split of the dataset's own, if there is one.
-    pub validation: usize,
+    /// The last training images, so many or such a share, held out to choose settings on; 0 leaves that to a
+    /// validation split of the dataset's own, if there is one.
+    pub validation: HeldOut,
     /// Number of the first training images to use; all if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
@@ -122,6 +122,9 @@ impl Config {
         ranged("data.shards", shards as f64, sound, "between 1 and 4096")?;
         self.schedule.check()?;
         self.classic.check(&self.schedule)?;
+        if let (HeldOut::Share(share), Some(range)) = (self.validation, self.validation.fault()) {
+            ranged("validation", share, false, range)?;
+        }
         if let Some((key, value, range)) = self.augment.fault() {
             ranged(key, value, false, range)?;
         }

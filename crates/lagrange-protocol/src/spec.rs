@@ -279,7 +279,13 @@ impl RunSpec {
     /// Whether there are images to choose settings on: held out, or of a split of its own.
     #[must_use]
     pub fn has_validation(&self) -> bool {
-        self.config().validation > 0 || self.dataset().validation > 0
+        self.held_out() > 0 || self.dataset().validation > 0
+    }
+
+    /// Number of the last training images held out.
+    #[must_use]
+    pub fn held_out(&self) -> usize {
+        self.config().validation.of(self.dataset().train)
     }
 
     /// Partition of the samples into splits and shards.
@@ -293,7 +299,7 @@ impl RunSpec {
         Partition::of_counts(
             self.dataset().counts(),
             self.shards(),
-            self.config().validation,
+            self.held_out(),
             self.config().train_limit,
         )
     }
@@ -303,9 +309,7 @@ impl RunSpec {
     pub fn cut(&self) -> Cut {
         let (shards, kept) = (
             self.shards(),
-            self.dataset()
-                .train
-                .saturating_sub(self.config().validation),
+            self.dataset().train.saturating_sub(self.held_out()),
         );
         let train = self
             .config()

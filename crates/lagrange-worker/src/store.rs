@@ -1,15 +1,14 @@
-//! Shards held by a worker. Of a packed set one block is in memory while shards are cut from it; of any other
-//! set the whole.
+//! Shards held by a worker. Of a packed set and of the embedded MNIST one block is in memory while shards are
+//! cut from it; of any other set the whole.
 
 use lagrange_core::network::Shape;
 use lagrange_data::{
     BatchOrder, Dataset, Partition, PartitionError, ShardData, Split, SplitCounts,
 };
-use lagrange_import::{LoadError, Opened, ShardSplits, open};
+use lagrange_import::{LoadError, Opened, ShardSplits, Source, open};
 use lagrange_protocol::RunSpec;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Source of a worker's data.
@@ -28,8 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// ```
 #[derive(Debug, Clone)]
 pub enum DataSource {
-    /// The embedded MNIST, or whatever set a path holds; loaded again when new shards are needed.
-    Files(Option<PathBuf>),
+    /// The embedded MNIST, or whatever set a source holds; loaded again when new shards are needed.
+    Files(Option<Source>),
     /// A set in this process, shared with others.
     Shared(Arc<Dataset>),
 }
@@ -47,7 +46,7 @@ impl DataSource {
     /// [`LoadError`] if files cannot be read or are malformed.
     pub fn load(&self) -> Result<(Opened, [u8; 32]), LoadError> {
         match self {
-            Self::Files(path) => open(path.as_deref()),
+            Self::Files(source) => open(source.as_ref()),
             Self::Shared(dataset) => Ok((Arc::clone(dataset).into(), dataset.sha256())),
         }
     }

@@ -53,18 +53,19 @@ pub use folder::{FolderError, lock, make_folder, write_file};
 pub use model::{ClassFigures, Confusion, Model, ModelError};
 pub use observer::Observer;
 pub use run::{Run, RunDir, run_spec};
-pub use run_folder::{RunResult, Unsaved, as_text};
+pub use run_folder::{BestFigures, RunResult, Unsaved, as_text};
 pub use seeds::{Seeds, SeedsError};
 
 pub use lagrange_coordinator::{
-    Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop, TrainingError,
+    Best, Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop,
+    TrainingError,
 };
 pub use lagrange_core::network::{Network, NetworkSpec};
 pub use lagrange_core::solver::SolveError;
 pub use lagrange_data::{
-    ClassWeights, DataError, Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Question,
-    Split, Task, TaskError,
+    ClassWeights, DataError, Dataset, DatasetSummary, HeldOut, Images, LabelledSet, Normalisation,
+    Question, Split, Task, TaskError,
 };
-pub use lagrange_import::{LoadError, load, summarise};
+pub use lagrange_import::{LoadError, Source, Summarised, load, summarise};
 pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};
 pub use lagrange_worker::DataSource;

@@ -35,6 +35,11 @@ pub trait Observer: Send {
         let _ = (address, workers);
     }
 
+    /// What was found where the data are: one line, and a line more for each thing out of the ordinary.
+    fn data(&mut self, found: &str) {
+        let _ = found;
+    }
+
     /// A person should know this; it changes nothing about the run.
     fn notice(&mut self, text: &str) {
         let _ = text;
@@ -75,6 +80,13 @@ impl Observers {
     pub(crate) fn notice(&mut self, text: &str) {
         for observer in &mut self.0 {
             observer.notice(text);
+        }
+    }
+
+    /// Tells every observer what the data are.
+    pub(crate) fn data(&mut self, found: &str) {
+        for observer in &mut self.0 {
+            observer.data(found);
         }
     }
 

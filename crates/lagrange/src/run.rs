@@ -11,6 +11,7 @@ use lagrange_coordinator::{
     CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
     hexadecimal, serve,
 };
+use lagrange_core::weights::Weights;
 use lagrange_import::summarise;
 use std::io;
 use std::net::SocketAddr;
@@ -81,8 +82,10 @@ impl Prepared {
         run_dir: RunDir,
         surroundings: Surroundings,
     ) -> Result<Self, RunError> {
-        let summary = summary_of(&data)?;
+        let mut surroundings = surroundings;
+        let summary = summary_of(&data, &mut surroundings.observers)?;
         let training = new_training(&config, &summary, surroundings.rules)?;
+        warn_of_classes(&mut surroundings.observers, training.spec(), &summary);
         Ok(Self {
             training,
             config,
@@ -101,7 +104,7 @@ impl Prepared {
         data: DataSource,
         mut surroundings: Surroundings,
     ) -> Result<Self, RunError> {
-        let summary = summary_of(&data)?;
+        let summary = summary_of(&data, &mut surroundings.observers)?;
         let (folder, config) = RunFolder::reopen(path, epochs)?;
         let checkpoints = folder.checkpoints();
         checkpoints.tidy();
@@ -176,8 +179,20 @@ impl Prepared {
         if let Some(folder) = &folder {
             observers.0.insert(0, Box::new(folder.metrics()?));
         }
-        let normalisation = training.spec().dataset().normalisation.clone();
-        let question = training.spec().question();
+        let held_out = training.spec().held_out();
+        let mut model = Model {
+            question: training.spec().question(),
+            spec: config.network.clone(),
+            network: training.network().clone(),
+            weights: Weights::zeros(training.network()),
+            normalisation: training.spec().dataset().normalisation.clone(),
+        };
+        if let Some(folder) = &folder {
+            let mut best = folder.best(model.clone());
+            // A run that was killed may have had no time to write it.
+            training.best_here().iter().for_each(|here| best.keep(here));
+            observers.0.insert(1, Box::new(best));
+        }
         let (observer, watched) = observers.watch(training.steps())?;
         let options = ServeOptions {
             dataset_sha256,
@@ -205,14 +220,8 @@ impl Prepared {
             }
         };
         let mut result = result(&config, surroundings.rules.workers, &served, seconds);
-        let model = Model {
-            question,
-            spec: config.network,
-            network: served.outcome.network,
-            weights: served.outcome.weights,
-            normalisation,
-        };
-        evaluate_here(&mut result, &model, config.validation, &data);
+        model.weights = served.outcome.weights;
+        evaluate_here(&mut result, &model, held_out, &data);
         let saved = match folder {
             None => Ok(result),
             Some(folder) => folder.finish(&model, result),
@@ -232,11 +241,38 @@ fn farewell(is_saved: bool) -> &'static str {
     }
 }
 
-/// Everything of `data` but its pixels; the embedded MNIST need not be unpacked for it.
-fn summary_of(data: &DataSource) -> Result<DatasetSummary, RunError> {
+/// Everything of `data` but its pixels; observers are told what was found where there was a choice.
+fn summary_of(data: &DataSource, observers: &mut Observers) -> Result<DatasetSummary, RunError> {
     match data {
-        DataSource::Files(path) => Ok(summarise(path.as_deref())?),
+        DataSource::Files(source) => {
+            let summarised = summarise(source.as_ref())?;
+            if source.is_some() {
+                observers.data(&summarised.found);
+            }
+            Ok(summarised.dataset)
+        }
         DataSource::Shared(dataset) => Ok(DatasetSummary::of(dataset)?),
+    }
+}
+
+/// Says which classes are not among the images held out: settings chosen on these know nothing of them.
+fn warn_of_classes(observers: &mut Observers, spec: &RunSpec, summary: &DatasetSummary) {
+    let held_out = spec.held_out();
+    let (_, tail) = summary.train.split_at(summary.train.len() - held_out);
+    let mut seen = vec![false; summary.classes.len()];
+    tail.iter()
+        .for_each(|&label| seen[usize::from(label)] = true);
+    let missing = seen
+        .iter()
+        .zip(&summary.classes)
+        .filter(|(seen, _)| !**seen);
+    let missing: Vec<&str> = missing.map(|(_, name)| name.as_str()).collect();
+    if held_out > 0 && !missing.is_empty() {
+        observers.notice(&format!(
+            "warning: the last {held_out} training images, which are held out, have none of class {}: hold out more, \
+             or spread the classes by `lagrange data import`",
+            missing.join(", ")
+        ));
     }
 }
 
@@ -326,11 +362,11 @@ fn result(config: &Config, workers: usize, served: &Served, seconds: f64) -> Run
 }
 
 /// Evaluates a run that was interrupted when no worker was left to do it.
-fn evaluate_here(result: &mut RunResult, model: &Model, validation: usize, data: &DataSource) {
+fn evaluate_here(result: &mut RunResult, model: &Model, held_out: usize, data: &DataSource) {
     if result.test_accuracy.is_some() {
         return;
     }
-    if let Err(error) = try_evaluate(result, model, validation, data) {
+    if let Err(error) = try_evaluate(result, model, held_out, data) {
         result.not_evaluated = Some(error.to_string());
     }
 }
@@ -338,13 +374,13 @@ fn evaluate_here(result: &mut RunResult, model: &Model, validation: usize, data:
 fn try_evaluate(
     result: &mut RunResult,
     model: &Model,
-    validation: usize,
+    held_out: usize,
     data: &DataSource,
 ) -> Result<(), RunError> {
     let dataset = data.load()?.0.into_dataset()?;
     let accuracy = |split| {
         model
-            .evaluate(&dataset, split, validation)
+            .evaluate(&dataset, split, held_out)
             .map(|c| c.accuracy())
     };
     result.validation_accuracy = accuracy(Split::Validation)?;

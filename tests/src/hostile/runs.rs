@@ -6,7 +6,7 @@ use lagrange_coordinator::{Command, Event, Rules, Snapshot, Training};
 use lagrange_core::network::{Activation, NetworkSpec, Padding, StageSpec};
 use lagrange_core::schedule::{BlockOrder, ClassicUpdate, ScheduleKind, SolverKind};
 use lagrange_core::start::StartKind;
-use lagrange_data::{Dataset, DatasetSummary};
+use lagrange_data::{Dataset, DatasetSummary, HeldOut};
 use lagrange_protocol::{Reply, RunSpec, Work};
 use lagrange_worker::{Compute, DataSource, ShardStore};
 use std::sync::{Arc, LazyLock};
@@ -47,7 +47,7 @@ fn configurations() -> Vec<Config> {
     let mut plain = small_config(SHARDS);
     plain.network =
         NetworkSpec::of_stages(&[stage(3, 2, Padding::Valid), stage(3, 3, Padding::Same)]);
-    plain.validation = 3;
+    plain.validation = HeldOut::Count(3);
     plain.schedule.batch = 2 * SHARDS;
     // Beyond the first steps, which all refresh the Gram matrices.
     plain.schedule.epochs = 5.0;

@@ -3,11 +3,13 @@
 mod rules;
 mod run;
 mod security;
+mod source;
 mod start;
 
 pub use rules::{RuleArgs, seconds};
 pub use run::{DECIDED, RunArgs};
 pub use security::SecurityArgs;
+pub use source::{ReadingArgs, SourceArgs};
 pub use start::StartArgs;
 
 use crate::baseline::BaselineArgs;

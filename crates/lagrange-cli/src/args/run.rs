@@ -1,9 +1,10 @@
 //! Flags that decide a run, and the configuration that they make with everything beneath them.
 
+use super::SourceArgs;
 use crate::parse::flag_variables;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use lagrange::{ClassWeights, Config, Sources, Task};
+use lagrange::{ClassWeights, Config, HeldOut, Sources, Task};
 use std::path::PathBuf;
 
 /// Flags that a resumed run has decided already.
@@ -57,19 +58,14 @@ pub struct RunArgs {
     /// Use only the first so many training images.
     #[arg(long, value_name = "N")]
     pub train_limit: Option<usize>,
-    /// Hold out so many training images to choose settings on [default: 0, and the data's own validation
-    /// split if it has one].
-    #[arg(long, value_name = "N")]
-    pub validation: Option<usize>,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
-    /// CSV files, told by what is there [default: the embedded MNIST].
-    #[arg(
-        long = "data",
-        alias = "data-dir",
-        value_name = "PATH",
-        env = "LAGRANGE_DATA_DIR"
-    )]
-    pub data_dir: Option<PathBuf>,
+    /// Hold out so many of the last training images, or such a share of them, to choose settings on: the
+    /// model that does best on them is kept beside the last [default: 0, and the data's own validation split
+    /// if it has one].
+    #[arg(long, value_name = "N|SHARE")]
+    pub validation: Option<HeldOut>,
+    /// The data.
+    #[command(flatten)]
+    pub data: SourceArgs,
     /// Folder for configuration, metrics, model and result [default: runs/TASK-seedN-TIME].
     #[arg(long, value_name = "DIR", env = "LAGRANGE_RUN_DIR")]
     pub run_dir: Option<PathBuf>,
@@ -104,7 +100,7 @@ impl RunArgs {
         if let Some(task) = self.task {
             sources = sources.key("task", task.to_string());
         }
-        if self.data_dir.is_some() {
+        if self.data.path.is_some() {
             sources = sources.default_task(Task::Classes);
         }
         if !self.positive.is_empty() {
@@ -119,10 +115,12 @@ impl RunArgs {
         if let Some(epochs) = self.epochs {
             sources = sources.key("schedule.epochs", epochs);
         }
+        if let Some(held_out) = self.validation {
+            sources = sources.key("validation", toml::Value::try_from(held_out)?);
+        }
         let numbers = [
             ("seed", self.seed),
             ("train-limit", self.train_limit.map(|n| n as u64)),
-            ("validation", self.validation.map(|n| n as u64)),
         ];
         for (key, number) in numbers {
             if let Some(number) = number {

@@ -42,7 +42,7 @@ impl StartArgs {
             .observe(Progress::new(self.run.quiet))
             .stop_when(stop.wished())
             .run_dir(run_dir.map_or(RunDir::Named, RunDir::At));
-        let data = DataSource::Files(self.run.data_dir.clone());
+        let data = DataSource::Files(self.run.data.source());
         let run = match &self.resume {
             Some(folder) => cluster.resume(folder, self.run.epochs, data).await?,
             None => cluster.train(self.run.configuration()?, data).await?,

@@ -114,9 +114,10 @@ pub(crate) fn check(kind: BaselineKind, config: &Config, problem: &Problem) -> R
 /// If the configuration or the data are wrong, or training diverges.
 pub fn run(args: &BaselineArgs) -> Result<BaselineResult> {
     let config = args.run.configuration()?;
-    let dataset = lagrange::load(args.run.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.run.data.source().as_ref())?;
     let question = Question::new(config.task, &dataset.classes, &config.positive)?;
-    let problem = Problem::new(&dataset, question, config.train_limit, config.validation)?;
+    let held_out = config.validation.of(dataset.counts().train);
+    let problem = Problem::new(&dataset, question, config.train_limit, held_out)?;
     drop(dataset);
     let only = |scores: Vec<Score>| match scores.first() {
         Some(score) => Ok(*score),

@@ -97,7 +97,7 @@ pub async fn run(args: &BenchArgs) -> Result<Measured> {
     if config.schedule.kind != ScheduleKind::Streaming {
         bail!("schedule.kind: bench measures the streaming schedule; choose another --preset");
     }
-    let dataset = summarise(args.run.data_dir.as_deref())?;
+    let dataset = summarise(args.run.data.source().as_ref())?.dataset;
     let spec = RunSpec::new(config, DatasetFacts::of(&dataset))?;
     let cores = lagrange::machine::cores();
     let gemm_gflops = [kernels::gemm(1), kernels::gemm(cores)];

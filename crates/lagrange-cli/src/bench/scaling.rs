@@ -73,9 +73,7 @@ async fn run(folder: &Path, args: &BenchArgs, workers: usize) -> Result<PathBuf>
         .arg(folder.join(CONFIG))
         .arg("--run-dir")
         .arg(&run_dir);
-    if let Some(data) = &args.run.data_dir {
-        command.arg("--data").arg(data);
-    }
+    command.args(args.run.data.flags());
     match child::run(command).await {
         RunOutcome::Finished(_) => Ok(run_dir),
         RunOutcome::Diverged(reason) | RunOutcome::Failed(reason) => bail!(reason),

@@ -104,9 +104,7 @@ impl Cells<'_> {
         command
             .args(["--json", "--quiet", "--seed", &seed.to_string()])
             .args(self.flags(row));
-        if let Some(directory) = &self.args.data_dir {
-            command.arg("--data").arg(directory);
-        }
+        command.args(self.args.data.flags());
         Ok(child::run(command).await)
     }
 }

@@ -10,6 +10,7 @@ mod table;
 pub use rows::{ROWS, Row, named};
 pub use table::Table;
 
+use crate::args::SourceArgs;
 use crate::interrupt::Interrupt;
 use crate::output::{self, tell};
 use crate::statistics::commonest_share;
@@ -42,15 +43,9 @@ pub struct CompareArgs {
     /// Folder for the table and for each run.
     #[arg(long, value_name = "DIR", default_value = "runs/compare")]
     pub out: PathBuf,
-    /// The data: a set packed by `lagrange data import`, a folder of pictures by class, IDX, npz, CIFAR or
-    /// CSV files, told by what is there [default: the embedded MNIST].
-    #[arg(
-        long = "data",
-        alias = "data-dir",
-        value_name = "PATH",
-        env = "LAGRANGE_DATA_DIR"
-    )]
-    pub data_dir: Option<PathBuf>,
+    /// The data.
+    #[command(flatten)]
+    pub data: SourceArgs,
     /// End stdout with the table as one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -80,7 +75,7 @@ async fn compare(args: &CompareArgs) -> Result<Table> {
         false => (args.train_limit, args.seeds.as_slice()),
     };
     let rows = rows(args);
-    let dataset = lagrange::load(args.data_dir.as_deref())?;
+    let dataset = lagrange::load(args.data.source().as_ref())?;
     let cells = Cells { args, limit };
     let question = Question::new(args.task, &dataset.classes, &[])?;
     cells.check(&rows, &dataset, &question).await?;

@@ -37,7 +37,7 @@ pub(super) fn prepare(args: &SweepArgs) -> Result<Vec<Planned>> {
     }
     args.workers.map_or(Ok(()), |n| check_workers(n.into()))?;
     let settings = settings(&args.grid)?;
-    let dataset = summarise(args.run.data_dir.as_deref())?;
+    let dataset = summarise(args.run.data.source().as_ref())?.dataset;
     let seed = args.seeds.as_slice()[0];
     let without_grid = configuration(&args.run, &[], seed).and_then(|c| check(&c, &dataset));
     let mut planned: Vec<Planned> = Vec::with_capacity(settings.len());
@@ -76,8 +76,9 @@ fn plan(args: &SweepArgs, setting: Setting, dataset: &DatasetSummary) -> Result<
     let runs = runs.collect::<Result<Vec<Run>>>()?;
     // Seeds make no difference to what can be run.
     let config = &runs[0].config;
-    let question = check(config, dataset)?.question();
-    let held_out = match config.validation {
+    let spec = check(config, dataset)?;
+    let question = spec.question();
+    let held_out = match spec.held_out() {
         0 => &dataset.validation[..],
         count => &dataset.train[dataset.train.len().saturating_sub(count)..],
     };
@@ -97,12 +98,13 @@ fn configuration(run: &RunArgs, overrides: &[String], seed: u64) -> Result<Confi
 }
 
 fn check(config: &Config, dataset: &DatasetSummary) -> Result<RunSpec> {
-    if config.validation == 0 && dataset.validation.is_empty() {
+    let spec = run_spec(config.clone(), dataset)?;
+    if !spec.has_validation() {
         bail!(
-            "a sweep selects settings on held-out images, never on the test set: pass --validation N, for example 10000"
+            "a sweep selects settings on held-out images, never on the test set: pass --validation, for example 0.1"
         );
     }
-    Ok(run_spec(config.clone(), dataset)?)
+    Ok(spec)
 }
 
 /// The flag that overrides a configuration key, if it is given.
@@ -131,8 +133,8 @@ pub(super) fn flags(args: &SweepArgs) -> Vec<OsString> {
             flags.extend([name.into(), value]);
         }
     };
-    flag("--data", args.run.data_dir.clone().map(Into::into));
     flag("--workers", args.workers.map(|n| n.to_string().into()));
     flag("--threads", args.threads.map(|n| n.to_string().into()));
+    flags.extend(args.run.data.flags());
     flags
 }

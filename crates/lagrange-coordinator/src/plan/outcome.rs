@@ -2,10 +2,11 @@
 
 use super::Plan;
 use crate::multipliers::sha256_of;
-use crate::report::Evaluation;
+use crate::report::{Best, Evaluation};
 use lagrange_core::network::Network;
 use lagrange_core::weights::Weights;
 use lagrange_data::Split;
+use std::sync::Arc;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +37,33 @@ impl Outcome {
     pub fn evaluation(&self, split: Split) -> Option<&Evaluation> {
         self.evaluations.iter().rev().find(|e| e.split == split)
     }
+
+    /// The evaluation of the validation split that was best; of equal ones the first.
+    #[must_use]
+    pub fn best(&self) -> Option<&Evaluation> {
+        best(&self.evaluations)
+    }
+}
+
+fn best(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    let validation = evaluations.iter().filter(|e| e.split == Split::Validation);
+    // Of equal ones `max_by` takes the last.
+    validation
+        .rev()
+        .max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))
 }
 
 impl Plan {
+    /// The present iterate, if the validation split was never predicted as well before.
+    #[must_use]
+    pub fn best_here(&self) -> Option<Best> {
+        let evaluation = best(&self.evaluations).filter(|best| best.step == self.step)?;
+        Some(Best {
+            evaluation: *evaluation,
+            weights: Arc::new(self.now.weights.clone()),
+        })
+    }
+
     /// How the run ended.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

@@ -4,6 +4,7 @@ use super::{Command, Training};
 use crate::checkpoint::{Arrays, CheckpointError, CheckpointMeta, Snapshot};
 use crate::history::History;
 use crate::plan::Plan;
+use crate::report::Best;
 use crate::rules::Rules;
 use lagrange_core::network::Network;
 use lagrange_data::Split;
@@ -110,6 +111,12 @@ impl Training {
             plan,
         };
         Some(Box::new(Snapshot { facts, arrays }))
+    }
+
+    /// The present iterate, if the validation split was never predicted as well before.
+    #[must_use]
+    pub fn best_here(&self) -> Option<Best> {
+        self.plan.best_here()
     }
 
     /// Splits that are to be evaluated before the next step.

@@ -4,8 +4,9 @@ use super::state::State;
 use super::{Command, Training, TrainingError};
 use crate::membership::WorkerId;
 use crate::plan::PlanError;
+use crate::report::RunEvent;
 use crate::round::Receipt;
-use lagrange_protocol::Reply;
+use lagrange_protocol::{Job, Reply};
 
 impl Training {
     pub(super) fn replied(
@@ -65,7 +66,12 @@ impl Training {
         let job = round.task().job;
         let total = round.into_total().ok_or(PlanError::Misfit)?;
         let report = self.plan.absorb(job, &total)?;
-        commands.extend(report.map(Command::Report));
+        let best = match job {
+            Job::Evaluate { .. } => self.best_here(),
+            _ => None,
+        };
+        let reports = report.into_iter().chain(best.map(RunEvent::Best));
+        commands.extend(reports.map(Command::Report));
         self.checkpoint_if_due(commands);
         self.next_round(short_since, commands)
     }

@@ -79,6 +79,7 @@ fn reported(report: &RunEvent, name: impl Fn(WorkerId) -> String) -> String {
             let split = format!("{:?}", evaluation.split).to_lowercase();
             format!("{split} evaluated after step {}", evaluation.step)
         }
+        RunEvent::Best(best) => format!("best so far after step {}", best.evaluation.step),
     }
 }
 

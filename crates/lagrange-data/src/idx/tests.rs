@@ -257,11 +257,23 @@ fn nearly_idx() -> impl Strategy<Value = Vec<u8>> {
     (magic, dimensions, data).prop_map(|(magic, dimensions, data)| idx(magic, &dimensions, &data))
 }
 
-/// What was read is as long as it says, or was refused.
+/// What was read is as long as it says, or was refused, in blocks as in one.
 fn reads_soundly(bytes: &[u8]) {
-    if let Ok(images) = read_images(bytes) {
+    let whole = read_images(bytes);
+    if let Ok(images) = &whole {
         let Images { height, width, .. } = images;
         assert_eq!(images.pixels.len(), images.len() * height * width);
+    }
+    #[cfg(feature = "embedded-mnist")]
+    for count in [1, 3] {
+        let mut pixels = Vec::new();
+        let read = each_images(bytes, count, &mut |_, block| {
+            pixels.extend_from_slice(block);
+        });
+        assert_eq!(
+            read.map(|()| pixels),
+            whole.clone().map(|images| images.pixels)
+        );
     }
     if let Ok(labels) = read_labels(bytes) {
         assert!(!labels.is_empty());

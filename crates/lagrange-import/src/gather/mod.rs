@@ -4,9 +4,11 @@ mod classes;
 mod decode;
 mod duplicates;
 mod held_out;
+mod spread;
 
 pub(crate) use self::decode::Decoded;
 use self::decode::decoded;
+use self::spread::spread;
 use crate::found::Found;
 use crate::report::ClassCounts;
 use crate::{Format, ImportError, Imported, Options, Part, Report, Split};
@@ -65,8 +67,8 @@ pub(crate) fn gather(
     check_splits(&found, &report.classes)?;
     report.warnings.extend(classes::check(&report.classes)?);
     report.duplicates = duplicates::across(&ready);
-    // Sources are often sorted by class; the hashes' order is a random one, and the same for every source.
-    ready.sort_by_key(|sample| (sample.hash, sample.class));
+    // Sources are often sorted by class.
+    let mut ready = spread(ready);
     if drawn {
         report.note_drawn(options.test_share);
     }

@@ -3,7 +3,7 @@
 use super::labels::LabelsFile;
 use crate::format::Reader;
 use crate::found::{Found, Picture, Sample};
-use crate::names::shown;
+use crate::names::{pictures, shown};
 use crate::picture::{is_left_out, is_picture};
 use crate::place::{Place, any_below, below, is_hidden, list, name_of, relative};
 use crate::{Format, ImportError, Options, Split};
@@ -44,9 +44,14 @@ impl Reader for ImageFolder {
                 return Err(two_folders(place, split));
             }
             let (files, classes) = list(folder)?;
-            outside += loose(&files);
+            let unlabelled = loose(&files);
+            outside += unlabelled;
+            let before = found.samples.len();
             for class in classes.iter().filter(|path| !is_hidden(path)) {
                 add_class(&mut found, &place.path, class, split)?;
+            }
+            if unlabelled > 0 && found.samples.len() == before {
+                return Err(unlabelled_split(folder, unlabelled));
             }
         }
         for folder in others
@@ -86,11 +91,23 @@ fn add_class(
     }
     if left_out > 0 {
         found.warnings.push(format!(
-            "{}/ has {left_out} pictures of kinds that need a build with the feature `more-formats`",
-            relative(folder, root)
+            "{}/ has {} of kinds that need a build with the feature `more-formats`",
+            relative(folder, root),
+            pictures(left_out)
         ));
     }
     Ok(())
+}
+
+fn unlabelled_split(folder: &Path, count: usize) -> ImportError {
+    ImportError::malformed(
+        shown(folder),
+        format!(
+            "{} without labels: put each in a folder of its class's name; or move this folder away, and a test \
+             split is held out of the training pictures",
+            pictures(count)
+        ),
+    )
 }
 
 fn two_folders(place: &Place, split: Split) -> ImportError {
@@ -117,8 +134,9 @@ fn loose(files: &[PathBuf]) -> usize {
 fn with_warnings(mut found: Found, place: &Place, loose: usize) -> Found {
     if loose > 0 {
         found.warnings.push(format!(
-            "{}: {loose} pictures lie in no class's folder and were left out",
-            shown(&place.path)
+            "{}: {} in no class's folder, left out",
+            shown(&place.path),
+            pictures(loose)
         ));
     }
     found

@@ -10,7 +10,7 @@ mod table;
 mod webdataset;
 
 use crate::format::Reader;
-use crate::names::shown;
+use crate::names::{shown, split_of_file};
 use crate::{ImportError, Split};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub(crate) const READERS: &[&dyn Reader] = &[
 /// # Errors
 /// If only some names have one.
 fn by_split<'a>(files: &[&'a Path]) -> Result<Vec<(Split, &'a Path)>, ImportError> {
-    let splits: Vec<_> = files.iter().map(|path| Split::of_file(path)).collect();
+    let splits: Vec<_> = files.iter().map(|path| split_of_file(path)).collect();
     if splits.iter().all(Option::is_none) {
         return Ok(files.iter().map(|&path| (Split::Train, path)).collect());
     }

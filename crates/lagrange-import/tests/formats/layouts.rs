@@ -130,7 +130,7 @@ fn what_is_no_picture_is_skipped_and_counted() {
         "{report}"
     );
     assert!(
-        report.warnings[1].contains("1 pictures lie in no class's folder"),
+        report.warnings[1].contains("1 picture in no class's folder"),
         "{report}"
     );
 }
@@ -142,6 +142,7 @@ fn loops_of_links_and_names_of_any_bytes_are_survived() {
     use std::os::unix::fs::symlink;
     let folder = folder();
     image_folder(folder.path());
+    let (without, _) = read(folder.path(), &Options::default()).expect("read");
     symlink("..", folder.path().join("train/0/loop")).expect("a link");
     symlink(folder.path(), folder.path().join("train/1/up")).expect("a link");
     let odd = folder
@@ -149,12 +150,27 @@ fn loops_of_links_and_names_of_any_bytes_are_survived() {
         .join("train/2")
         .join(std::ffi::OsStr::from_bytes(b"\xff\n.png"));
     std::fs::copy(folder.path().join("train/0/0.png"), odd).expect("copied");
-    // The loops lead to every picture, and each is found once for each class that has a link.
+    // The loops lead to pictures of other classes.
     let (set, _) = read(folder.path(), &Options::default()).expect("read");
+    assert_eq!(set.train.len(), without.train.len() + 1);
     assert!(set.train.names.iter().all(|name| !name.contains('\n')));
     symlink("nowhere", folder.path().join("train/2/broken.png")).expect("a link");
     let error = error(folder.path(), &Options::default());
     assert!(error.contains(" train/2/broken.png ("), "{error}");
+}
+
+/// As competitions give them: a class must not be made up, nor the split be left out in silence.
+#[test]
+fn a_test_split_without_labels_is_named_with_the_way_out() {
+    let folder = folder();
+    image_folder(folder.path());
+    let test = folder.path().join("test");
+    std::fs::remove_dir_all(&test).expect("removed");
+    std::fs::create_dir(&test).expect("made");
+    std::fs::copy(folder.path().join("train/0/0.png"), test.join("1.png")).expect("copied");
+    let error = error(folder.path(), &Options::default());
+    assert!(error.contains("1 picture without labels"), "{error}");
+    assert!(error.contains("move this folder away"), "{error}");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use super::*;
 use lagrange_core::schedule::{BlockOrder, ScheduleKind};
+use lagrange_data::HeldOut;
 use proptest::prelude::*;
 
 fn spec() -> RunSpec {
     let mut config = Config {
         seed: 5,
         train_limit: Some(1000),
-        validation: 10,
+        validation: HeldOut::Count(10),
         ..Config::default()
     };
     config.schedule.kind = ScheduleKind::Classic;

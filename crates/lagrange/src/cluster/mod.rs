@@ -232,9 +232,7 @@ impl Cluster {
     /// `data` as all workers take it: those of this process share one set.
     fn shared(&self, data: DataSource) -> Result<DataSource, RunError> {
         match (&self.workers, data) {
-            (Workers::InProcess, DataSource::Files(directory)) => {
-                Ok(load(directory.as_deref())?.into())
-            }
+            (Workers::InProcess, DataSource::Files(source)) => Ok(load(source.as_ref())?.into()),
             (_, data) => Ok(data),
         }
     }

@@ -47,11 +47,11 @@ impl Kept {
     /// Whether a line of the metrics is of this moment or an earlier one.
     pub(super) fn has(&self, line: &str) -> bool {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        let still_due = || self.due.iter().any(|split| line["split"] == json!(split));
+        let is_due = || self.due.iter().any(|split| line["split"] == json!(split));
         let Some(step) = line["step"].as_u64() else {
             return false;
         };
-        step < self.step || (step == self.step && (line["event"] != "evaluation" || !still_due()))
+        step < self.step || (step == self.step && !is_due())
     }
 }
 
@@ -79,6 +79,10 @@ mod tests {
             (
                 false,
                 json!({ "event": "evaluation", "step": 8, "split": "test" }),
+            ),
+            (
+                false,
+                json!({ "event": "best", "step": 8, "split": "test" }),
             ),
             (false, json!({ "event": "step", "step": 9 })),
             (false, json!({ "event": "membership", "workers": 2 })),

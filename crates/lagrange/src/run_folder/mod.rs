@@ -1,10 +1,12 @@
 //! The run folder: configuration, metrics as JSON lines, model and result.
 
+mod best;
 mod metrics;
 mod result;
 
+pub(crate) use best::BestModel;
 pub(crate) use metrics::Kept;
-pub use result::{RunResult, Unsaved, as_text};
+pub use result::{BestFigures, RunResult, Unsaved, as_text};
 
 use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, write_file};
 use crate::model::Model;
@@ -173,6 +175,11 @@ impl RunFolder {
     pub(crate) fn metrics(&self) -> Result<JsonLines, FolderError> {
         let path = self.path.join(METRICS);
         JsonLines::append(&path).map_err(unwritten(&path))
+    }
+
+    /// What keeps the model that was best on held-out images, like `model` but for its weights.
+    pub(crate) fn best(&self, model: Model) -> BestModel {
+        BestModel::new(self.path.join("best.safetensors"), model)
     }
 
     /// Where the run's checkpoints lie.

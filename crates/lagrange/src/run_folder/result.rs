@@ -22,6 +22,9 @@ pub struct RunResult {
     /// Share of held-out images that it predicts correctly, where some were held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
+    /// The best of the run on held-out images, whose model is kept beside the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<BestFigures>,
     /// Why an accuracy cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_evaluated: Option<String>,
@@ -54,6 +57,15 @@ pub struct RunResult {
         skip_serializing_if = "Option::is_none"
     )]
     pub run_dir: Option<PathBuf>,
+}
+
+/// When held-out images were predicted best.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BestFigures {
+    /// Steps completed then.
+    pub step: u64,
+    /// Share of held-out images that were predicted correctly.
+    pub validation_accuracy: f64,
 }
 
 fn maybe_as_text<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
@@ -101,6 +113,10 @@ impl RunResult {
             not_evaluated: None,
             test_accuracy: accuracy(Split::Test),
             validation_accuracy: accuracy(Split::Validation),
+            best: outcome.best().map(|best| BestFigures {
+                step: best.step,
+                validation_accuracy: best.accuracy,
+            }),
             seconds: 0.0,
             steps: outcome.steps,
             rollbacks: outcome.rollbacks,

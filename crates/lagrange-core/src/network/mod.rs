@@ -6,14 +6,16 @@
 //! `[height, width, channels]`, row-major, per sample.
 
 mod error;
+mod pool;
 mod presets;
 mod resolve;
 mod spec;
 mod written;
 
 pub use error::{NetworkError, Place};
+pub use pool::{Pool, PoolKind};
 pub use presets::NETWORK_PRESETS;
-pub use spec::{Activation, Kernel, LayerSpec, NetworkSpec, Padding, Pool, PoolKind, StageSpec};
+pub use spec::{Activation, Kernel, LayerSpec, NetworkSpec, Padding, StageSpec};
 
 use std::fmt;
 
@@ -80,11 +82,7 @@ impl Link {
     /// Height and width of the windows of one sample's outputs.
     #[must_use]
     pub fn window(self, conv: Shape) -> (usize, usize) {
-        match self.pool.kind {
-            PoolKind::None => (1, 1),
-            PoolKind::Max | PoolKind::Avg => (self.pool.size, self.pool.size),
-            PoolKind::Global => (conv.height, conv.width),
-        }
+        self.pool.window(conv)
     }
 
     /// Shape of h(z). Trailing rows and columns that fill no window belong to none.
@@ -101,21 +99,8 @@ impl Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pool.kind {
-            PoolKind::None => {}
-            PoolKind::Global => f.write_str("global-pool - ")?,
-            PoolKind::Max | PoolKind::Avg => {
-                let average = if self.pool.kind == PoolKind::Avg {
-                    "avg-"
-                } else {
-                    ""
-                };
-                // The usual size goes without saying.
-                match self.pool.size {
-                    2 => write!(f, "{average}pool - ")?,
-                    size => write!(f, "{average}pool{size} - ")?,
-                }
-            }
+        if self.pool.kind != PoolKind::None {
+            write!(f, "{} - ", self.pool)?;
         }
         f.write_str(self.activation.name())
     }

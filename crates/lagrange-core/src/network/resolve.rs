@@ -2,16 +2,13 @@
 
 use super::error::MAX_VALUES;
 use super::{
-    Kernel, LayerSpec, Link, Network, NetworkError, NetworkSpec, Padding, Place, Pool, PoolKind,
-    Shape, Stage,
+    Kernel, LayerSpec, Link, Network, NetworkError, NetworkSpec, Padding, Place, Pool, Shape, Stage,
 };
 
 /// Largest side of an input, and largest number of channels and outputs.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 /// Largest side of a kernel, and largest stride.
 const MOST_KERNEL: usize = 255;
-/// Largest side of a window of max-pooling, whose output update sorts the window.
-const MOST_MAX: usize = 8;
 
 impl Network {
     /// Resolves `spec` for samples of shape `input` and `outputs` outputs.
@@ -104,10 +101,9 @@ fn in_range(
 }
 
 fn check_pool(place: Place, pool: Pool) -> Result<(), NetworkError> {
-    match pool.kind {
-        PoolKind::None | PoolKind::Global => Ok(()),
-        PoolKind::Max => in_range(place, "pool.size", pool.size, MOST_MAX),
-        PoolKind::Avg => in_range(place, "pool.size", pool.size, MOST),
+    match pool.most() {
+        None => Ok(()),
+        Some(most) => in_range(place, "pool.size", pool.size, most),
     }
 }
 

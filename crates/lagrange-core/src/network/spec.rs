@@ -1,6 +1,7 @@
 //! Specification of a network, as written in a configuration: a list of layers, or the short form with stages
 //! that all pool.
 
+use super::Pool;
 use super::written::WrittenKernel;
 use serde::{Deserialize, Serialize};
 
@@ -98,75 +99,6 @@ impl Activation {
             Self::QuantisedRelu => "quantised-relu",
         }
     }
-}
-
-/// Kind of pooling. All windows are disjoint: overlapping ones have no closed form of the output update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PoolKind {
-    /// No pooling.
-    #[default]
-    None,
-    /// Maximum of each window.
-    Max,
-    /// Mean of each window.
-    #[serde(alias = "average")]
-    Avg,
-    /// Mean of the whole map.
-    Global,
-}
-
-/// Pooling of a layer's outputs in windows of `size` x `size` that do not overlap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pool {
-    /// `none`, `max`, `avg` or `global`.
-    pub kind: PoolKind,
-    /// Side of a window; of no effect without windows.
-    #[serde(default = "two")]
-    pub size: usize,
-}
-
-fn two() -> usize {
-    2
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
-
-impl Pool {
-    /// No pooling.
-    pub const NONE: Self = Self {
-        kind: PoolKind::None,
-        size: 2,
-    };
-
-    /// Max-pooling in windows of `size` x `size`.
-    #[must_use]
-    pub const fn max(size: usize) -> Self {
-        Self {
-            kind: PoolKind::Max,
-            size,
-        }
-    }
-
-    /// Average pooling in windows of `size` x `size`.
-    #[must_use]
-    pub const fn avg(size: usize) -> Self {
-        Self {
-            kind: PoolKind::Avg,
-            size,
-        }
-    }
-
-    /// Global average pooling.
-    pub const GLOBAL: Self = Self {
-        kind: PoolKind::Global,
-        size: 2,
-    };
 }
 
 /// A hidden layer: a linear map with bias, then pooling and an activation function.

@@ -26,7 +26,7 @@ macro_rules! presets {
     };
 }
 
-const PRESETS: [Preset; 13] = presets![
+const PRESETS: [Preset; 14] = presets![
     "odd-even",
     "digits",
     "quick",
@@ -34,6 +34,7 @@ const PRESETS: [Preset; 13] = presets![
     "digits-fast",
     "odd-even-accurate",
     "digits-accurate",
+    "deep",
     "step",
     "classic",
     "taylor",

@@ -75,21 +75,6 @@ impl Manifest {
         self.height * self.width * self.channels
     }
 
-    /// Mean and standard deviation of each channel over the training split, from 0 to 255.
-    #[must_use]
-    pub fn moments(&self) -> Vec<(f64, f64)> {
-        let values = (self.train as f64 * self.height as f64 * self.width as f64).max(1.0);
-        let channels = self.sums.iter().zip(&self.squares);
-        let moments = channels.map(|(&sum, &squares)| {
-            let mean = sum as f64 / values;
-            (
-                mean,
-                (squares as f64 / values - mean * mean).max(0.0).sqrt(),
-            )
-        });
-        moments.collect()
-    }
-
     /// The canonical text: the same for equal manifests.
     pub(super) fn text(&self) -> String {
         let classes = self.classes.iter().map(|name| quoted(name));

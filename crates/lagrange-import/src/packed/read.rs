@@ -3,9 +3,8 @@
 use super::manifest::{self, BlockEntry, Manifest, hex};
 use super::names;
 use crate::names::shown;
-use crate::{ImportError, Part, Split};
+use crate::{ImportError, Split};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,46 +133,6 @@ impl PackedSet {
                 found,
             }),
         }
-    }
-
-    /// The samples of a split at the positions `indices`, in that order, without names. Only the blocks that
-    /// hold some of them are read, each once.
-    ///
-    /// # Errors
-    /// [`ImportError::OutOfRange`], and those of [`Self::read_block`].
-    pub fn samples(&self, split: Split, indices: &[usize]) -> Result<Part, ImportError> {
-        let count = self.manifest.count(split);
-        if let Some(&index) = indices.iter().find(|&&index| index >= count) {
-            return Err(ImportError::OutOfRange {
-                what: "sample",
-                index,
-                count,
-            });
-        }
-        let blocks = self.manifest.blocks.iter().enumerate();
-        let own: Vec<_> = blocks.filter(|(_, block)| block.split == split).collect();
-        let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (place, &index) in indices.iter().enumerate() {
-            // Blocks follow each other from 0, as the manifest was checked for.
-            let after = own.partition_point(|(_, block)| block.first <= index);
-            wanted.entry(own[after - 1].0).or_default().push(place);
-        }
-        let size = self.manifest.sample_bytes();
-        let mut part = Part {
-            pixels: vec![0; indices.len() * size],
-            labels: vec![0; indices.len()],
-            names: Vec::new(),
-        };
-        for (number, places) in wanted {
-            let block = self.read_block(number)?;
-            for place in places {
-                let at = indices[place] - block.first;
-                let pixels = &block.pixels[at * size..][..size];
-                part.pixels[place * size..][..size].copy_from_slice(pixels);
-                part.labels[place] = block.labels[at];
-            }
-        }
-        Ok(part)
     }
 
     /// Names of the files of a split's samples; none if the set was packed without names.

@@ -43,7 +43,8 @@ const BLOCK_BYTES: usize = 4 << 20;
 /// };
 /// let folder = tempfile::tempdir()?;
 /// let packed = pack(&set, folder.path(), None)?;
-/// assert_eq!(packed.samples(Split::Test, &[1])?.pixels, [240]);
+/// let test = packed.read_block(1)?;
+/// assert_eq!((test.split, test.pixels), (Split::Test, vec![7, 240]));
 /// assert_eq!(PackedSet::open(folder.path())?.identity(), packed.identity());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -23,4 +23,5 @@ mod resume;
 mod security;
 mod signals;
 mod studies;
+mod take_away;
 mod tls_errors;

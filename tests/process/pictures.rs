@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Two kinds of layer with pooling, and a dense one, on images that are not square.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [data]
 shards = 4
 [start]
@@ -40,7 +40,7 @@ const CLASSES: [(&str, [u8; 3]); 3] = [
 ];
 
 /// Pictures of 10 x 8 pixels, each class with a colour of its own.
-fn draw(folder: &Path, split: &str, count: u32) {
+pub(crate) fn draw(folder: &Path, split: &str, count: u32) {
     for (class, colour) in CLASSES {
         let folder = folder.join(split).join(class);
         fs::create_dir_all(&folder).expect("created");

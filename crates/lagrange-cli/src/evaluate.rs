@@ -2,10 +2,11 @@
 //! set.
 
 use crate::args::SourceArgs;
+use crate::export::model_at;
 use crate::output::{print as print_text, print_json};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use lagrange::{ClassFigures, Model, Split, Task, as_text};
+use lagrange::{ClassFigures, Split, Task, as_text};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -81,12 +82,7 @@ impl ClassRow {
 /// # Errors
 /// If model or data cannot be read, or do not fit each other.
 pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
-    let path = if args.model.is_dir() {
-        args.model.join("model.safetensors")
-    } else {
-        args.model.clone()
-    };
-    let model = Model::load(&path)?;
+    let (path, model) = model_at(&args.model)?;
     let dataset = lagrange::load(args.data.source().as_ref())?;
     let confusion = model.evaluate(&dataset, Split::Test, 0);
     let confusion =

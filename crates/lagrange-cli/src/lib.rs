@@ -16,10 +16,12 @@ mod config;
 mod coordinator;
 mod data;
 mod evaluate;
+mod export;
 mod interrupt;
 mod network;
 mod output;
 mod parse;
+mod predict;
 mod progress;
 mod security;
 mod signals;
@@ -107,6 +109,7 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
             bench::print(&measured, args.run.json)?;
             Ok(success_if(measured.is_complete()))
         }
+        Command::Predict(args) => predict::run(args).map(success_if),
         rest => run_at_once(rest).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -131,6 +134,7 @@ fn run_at_once(command: &Command) -> Result<()> {
     match command {
         Command::Evaluate(args) => evaluate::print(&evaluate::run(args)?, args.json),
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
+        Command::Export(args) => export::run(args),
         Command::Certs(args) => certs::run(args),
         Command::Config(args) => config::run(args),
         Command::Data(args) => data::run(args),
@@ -140,7 +144,8 @@ fn run_at_once(command: &Command) -> Result<()> {
         | Command::Worker(_)
         | Command::Compare(_)
         | Command::Sweep(_)
-        | Command::Bench(_) => unreachable!("run in an async runtime"),
+        | Command::Predict(_)
+        | Command::Bench(_) => unreachable!("run by the caller"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::Split;
 use crate::names::Classes;
+use crate::picture::Pixels;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +55,22 @@ impl Block {
         self.height * self.width * self.channels
     }
 
-    pub(crate) fn sample(&self, index: usize) -> &[u8] {
+    /// Number of pictures.
+    pub(crate) fn count(&self) -> usize {
+        self.pixels.len() / self.sample_bytes().max(1)
+    }
+
+    /// Picture `index`.
+    pub(crate) fn picture(&self, index: usize) -> Pixels<'_> {
+        Pixels {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+            bytes: Cow::Borrowed(self.sample(index)),
+        }
+    }
+
+    fn sample(&self, index: usize) -> &[u8] {
         let length = self.sample_bytes();
         &self.pixels[index * length..][..length]
     }

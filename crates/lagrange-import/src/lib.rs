@@ -73,6 +73,7 @@
 //! | `gather` | from samples to [`Imported`] and [`Report`] |
 //! | `packed` | [`pack`], [`PackedSet`] |
 //! | `load`, `opened` | [`open`]: any of these, or the embedded set, to be cut into shards; [`load`] |
+//! | `unlabelled` | [`unlabelled`]: pictures for a model to say what they are |
 //! | `sheet` | [`contact_sheet`] |
 //! | `names` | natural order, names of splits, names in messages |
 
@@ -92,6 +93,7 @@ mod place;
 mod readers;
 mod report;
 mod sheet;
+mod unlabelled;
 
 pub use error::ImportError;
 pub use format::{Format, recognise};
@@ -103,6 +105,7 @@ pub use options::{Channels, Layout, Options};
 pub use packed::{Block, BlockEntry, Manifest, PackedSet, pack};
 pub use report::{ClassCounts, Duplicates, Report};
 pub use sheet::contact_sheet;
+pub use unlabelled::{Unlabelled, unlabelled, unlabelled_picture};
 
 use std::path::Path;
 

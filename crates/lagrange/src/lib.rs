@@ -27,6 +27,7 @@
 //! | `cluster` | coordinator and workers of a run, wherever they are |
 //! | `run` | the coordinator's side of a run, from its configuration or checkpoint to its result |
 //! | `model` | trained models: files, predictions, evaluation |
+//! | `export` | models in the formats of other programs: ONNX, PyTorch, NumPy |
 //! | `run_folder` | configuration, metrics, checkpoints, model and result of a run |
 //! | `observer` | what watches a run |
 //! | `seeds` | lists of seeds as people write them |
@@ -38,6 +39,7 @@
 mod cluster;
 mod config;
 mod error;
+mod export;
 mod folder;
 pub mod machine;
 mod model;
@@ -49,6 +51,7 @@ mod seeds;
 pub use cluster::Cluster;
 pub use config::{Preset, SourceError, Sources, is_meant_for_lagrange, presets};
 pub use error::RunError;
+pub use export::{ExportFormat, ExportedFile};
 pub use folder::{FolderError, lock, make_folder, write_file};
 pub use model::{ClassFigures, Confusion, Model, ModelError};
 pub use observer::Observer;

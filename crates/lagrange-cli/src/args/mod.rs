@@ -20,7 +20,9 @@ use crate::config::ConfigArgs;
 use crate::coordinator::CoordinatorArgs;
 use crate::data::DataArgs;
 use crate::evaluate::EvaluateArgs;
+use crate::export::ExportArgs;
 use crate::network::NetworkArgs;
+use crate::predict::PredictArgs;
 use crate::sweep::SweepArgs;
 use crate::train::TrainArgs;
 use crate::worker::WorkerArgs;
@@ -60,6 +62,10 @@ pub enum Command {
     Data(DataArgs),
     /// Measure a trained model: accuracy and confusion matrix.
     Evaluate(EvaluateArgs),
+    /// Say what pictures show, by a trained model.
+    Predict(PredictArgs),
+    /// Write a trained model for another program: ONNX, PyTorch, NumPy.
+    Export(ExportArgs),
     /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed
     /// forms.
     Compare(CompareArgs),

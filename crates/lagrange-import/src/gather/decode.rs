@@ -6,7 +6,6 @@ use crate::names::NAMED;
 use crate::picture::{Pixels, decode, fit};
 use crate::{ImportError, Options};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The samples that could be decoded, in their order.
@@ -108,12 +107,7 @@ fn load(sample: &Sample) -> Result<Pixels<'_>, String> {
             guarded(|| decode(&file), str::to_owned)
         }
         Picture::Encoded(file) => guarded(|| decode(file), str::to_owned),
-        Picture::Raw { block, index } => Ok(Pixels {
-            height: block.height,
-            width: block.width,
-            channels: block.channels,
-            bytes: Cow::Borrowed(block.sample(*index)),
-        }),
+        Picture::Raw { block, index } => Ok(block.picture(*index)),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::format::Reader;
 use crate::found::{Block, Found};
-use crate::place::{Place, name_of};
+use crate::names::shown;
+use crate::place::{Place, contents, name_of};
 use crate::{Format, ImportError, Options, Split};
-use lagrange_data::{Dataset, SUBFOLDERS};
+use lagrange_data::{Dataset, SUBFOLDERS, read_images};
 use std::path::Path;
 
 pub(crate) struct Idx;
@@ -44,6 +45,23 @@ pub(crate) fn found(path: &Path) -> Result<Found, ImportError> {
         found.add_block(split, block, &labels);
     }
     Ok(found)
+}
+
+/// Whether a file that begins so is one of images.
+pub(crate) fn is_images(head: &[u8]) -> bool {
+    head.starts_with(&[0, 0, 8, 3])
+}
+
+/// The images of one file, plain or gzip-compressed.
+pub(crate) fn images(path: &Path) -> Result<Block, ImportError> {
+    let images = read_images(&contents(path)?);
+    let images = images.map_err(|fault| ImportError::malformed(shown(path), fault.to_string()))?;
+    Ok(Block {
+        height: images.height,
+        width: images.width,
+        channels: images.channels,
+        pixels: images.pixels,
+    })
 }
 
 fn has_idx(place: &Place) -> bool {

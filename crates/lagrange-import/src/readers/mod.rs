@@ -1,6 +1,6 @@
 //! Readers, one module for each format.
 
-mod arrays;
+pub(crate) mod arrays;
 mod cifar;
 mod folder;
 pub(crate) mod idx;

@@ -4,6 +4,7 @@ use super::{Model, ModelError};
 use crate::machine::set_up_blas;
 use crate::{Dataset, Split};
 use lagrange_core::forward::Forward;
+use lagrange_core::network::Shape;
 use lagrange_data::{Images, Normaliser};
 
 /// Images of one forward pass.
@@ -118,9 +119,57 @@ impl Model {
         self.classify(images, &images.pixels)
     }
 
+    /// The network's outputs of each image, `[n, O]`: of two groups one output, above 0 for the second, else
+    /// one for each class, of which the largest wins.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn scores(&self, images: &Images) -> Result<Vec<f32>, ModelError> {
+        let mut scores = Vec::new();
+        self.each_output(images.shape(), &images.pixels, |outputs| {
+            scores.extend_from_slice(outputs);
+        })?;
+        Ok(scores)
+    }
+
+    /// What the outputs of one image, `[O]`, say of every class, from 0 to 1 and 1 together: their softmax;
+    /// of two groups, that of -output and output. Only for the loss `softmax` are these estimates of
+    /// probabilities; the outputs of other losses are margins, for which they rank alike, but are no
+    /// likelihoods.
+    #[must_use]
+    pub fn probabilities(&self, outputs: &[f32]) -> Vec<f32> {
+        let of_two;
+        let outputs = match outputs {
+            [output] => {
+                of_two = [-output, *output];
+                &of_two
+            }
+            outputs => outputs,
+        };
+        let most = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let parts: Vec<f32> = outputs.iter().map(|output| (output - most).exp()).collect();
+        let sum: f32 = parts.iter().sum();
+        parts.iter().map(|part| part / sum).collect()
+    }
+
     /// [`Model::predict`] of those images among `images` that have these `pixels`.
     fn classify(&self, images: &Images, pixels: &[u8]) -> Result<Vec<Option<usize>>, ModelError> {
-        let (model, images) = (self.network.input(), images.shape());
+        let mut classes = Vec::new();
+        self.each_output(images.shape(), pixels, |outputs| {
+            // Weights were checked to be finite, but their products may still overflow.
+            classes.push(self.question.predict(outputs));
+        })?;
+        Ok(classes)
+    }
+
+    /// Gives the outputs of each image of shape `images` among `pixels` to `each`.
+    fn each_output(
+        &self,
+        images: Shape,
+        pixels: &[u8],
+        mut each: impl FnMut(&[f32]),
+    ) -> Result<(), ModelError> {
+        let model = self.network.input();
         if model != images {
             return Err(ModelError::Shape { model, images });
         }
@@ -134,17 +183,14 @@ impl Model {
         forward.load(&self.weights);
         let normaliser = Normaliser::new(&self.normalisation);
         let mut inputs = vec![0.0; BLOCK * image];
-        let mut classes = Vec::with_capacity(pixels.len() / image);
         for pixels in pixels.chunks(BLOCK * image) {
             let inputs = &mut inputs[..pixels.len()];
             normaliser.apply(pixels, inputs);
             forward.run(inputs);
             let outputs = forward.outputs().chunks_exact(self.network.outputs());
-            let outputs = outputs.take(pixels.len() / image);
-            // Weights were checked to be finite, but their products may still overflow.
-            classes.extend(outputs.map(|outputs| self.question.predict(outputs)));
+            outputs.take(pixels.len() / image).for_each(&mut each);
         }
-        Ok(classes)
+        Ok(())
     }
 
     /// Predictions of a split's images beside the truth, as [`Dataset::part`] has them with `validation` of

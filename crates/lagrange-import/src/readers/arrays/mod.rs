@@ -9,9 +9,9 @@ mod tests;
 use self::npy::Array;
 use self::roles::{Kind, Role};
 use crate::format::Reader;
-use crate::found::Found;
+use crate::found::{Block, Found};
 use crate::names::{shown, tidy};
-use crate::place::{Place, contents};
+use crate::place::{Place, contents, has_extension};
 use crate::{Format, ImportError, Options};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -73,6 +73,27 @@ impl Reader for Npy {
             options,
         )
     }
+}
+
+/// The images of a file, whatever labels are beside them: of an archive those of all splits, of a single
+/// array itself.
+pub(crate) fn images(path: &Path) -> Result<Vec<Block>, ImportError> {
+    let name = shown(path);
+    let arrays = if has_extension(path, "npy") {
+        vec![npy::parse(contents(path)?, &name)?]
+    } else {
+        let file = File::open(path).map_err(|cause| ImportError::unreadable(path, cause))?;
+        let arrays = unzip(BufReader::new(file), &name)?.into_iter();
+        let images = arrays.filter(|(role, _)| role.kind == Kind::Images);
+        images.map(|(_, array)| array).collect()
+    };
+    if arrays.is_empty() {
+        return Err(ImportError::malformed(name, "no array of images is in it"));
+    }
+    let scale = convert::scale(arrays.iter())?;
+    let blocks = arrays.into_iter();
+    let blocks = blocks.map(|array| Ok(convert::block(array, scale, None)?.block));
+    blocks.collect()
 }
 
 fn role(path: &Path) -> Option<Role> {

@@ -1,0 +1,67 @@
+//! `lagrange export`: a trained model in the format of another program.
+
+use crate::output::print;
+use anyhow::{Result, bail};
+use clap::Args;
+use lagrange::{ExportFormat, Model, make_folder, write_file};
+use std::path::{Path, PathBuf};
+
+/// `lagrange export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A run folder, or a model.safetensors file.
+    pub model: PathBuf,
+    /// What to write: a file that ends in .onnx or .npz; of torch a folder.
+    #[arg(long, value_name = "PATH")]
+    pub out: PathBuf,
+    /// onnx, torch (safetensors, config.json and a loader) or npz [default: told by the end of --out].
+    #[arg(long)]
+    pub format: Option<ExportFormat>,
+}
+
+/// The model at `path`, or of the run folder there.
+pub(crate) fn model_at(path: &Path) -> Result<(PathBuf, Model)> {
+    let path = match path.is_dir() {
+        true => path.join("model.safetensors"),
+        false => path.to_owned(),
+    };
+    let model = Model::load(&path)?;
+    Ok((path, model))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the model cannot be read, or a file not be written.
+pub fn run(args: &ExportArgs) -> Result<()> {
+    let format = format(args)?;
+    let (_, model) = model_at(&args.model)?;
+    let files = model.export(format)?;
+    let paths: Vec<PathBuf> = match files.len() {
+        1 => vec![args.out.clone()],
+        _ => {
+            make_folder("--out", &args.out)?;
+            files.iter().map(|file| args.out.join(file.name)).collect()
+        }
+    };
+    for (path, file) in paths.iter().zip(&files) {
+        write_file(path, &file.bytes)?;
+    }
+    let lines = paths.iter().zip(&files);
+    let lines =
+        lines.map(|(path, file)| format!("{} {} bytes\n", path.display(), file.bytes.len()));
+    Ok(print(&lines.collect::<String>())?)
+}
+
+fn format(args: &ExportArgs) -> Result<ExportFormat> {
+    if let Some(format) = args.format {
+        return Ok(format);
+    }
+    let end = args.out.extension().map(|end| end.to_ascii_lowercase());
+    match end.as_deref().and_then(|end| end.to_str()) {
+        Some("onnx") => Ok(ExportFormat::Onnx),
+        Some("npz") => Ok(ExportFormat::Npz),
+        None => Ok(ExportFormat::Torch),
+        Some(end) => bail!("--out ..{end}: no format ends so; give --format onnx, torch or npz"),
+    }
+}

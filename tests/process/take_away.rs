@@ -1,0 +1,153 @@
+//! A trained model put to use: predictions of pictures, and exports.
+
+use crate::binary::{failure, lagrange, path, text};
+use crate::pictures::{CONFIG, draw};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+/// A folder with pictures of three colours below `pictures`, and a run that has learnt them in `run`.
+fn trained() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    draw(&at("pictures"), "train", 24);
+    draw(&at("pictures"), "test", 5);
+    fs::write(at("tiny.toml"), CONFIG).expect("written");
+    let (data, config, run) = (at("pictures"), at("tiny.toml"), at("run"));
+    let mut train = vec!["train", "--quiet", "--in-process", "--data", path(&data)];
+    train.extend(["--config", path(&config), "--run-dir", path(&run)]);
+    let output = lagrange(&train).output().expect("runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    folder
+}
+
+fn predict(folder: &Path, arguments: &[&str]) -> Output {
+    let run = folder.join("run");
+    let mut command = vec!["predict", path(&run)];
+    command.extend(arguments);
+    lagrange(&command).output().expect("runs")
+}
+
+#[test]
+fn pictures_are_told_by_their_names_however_they_are_given() {
+    let folder = trained();
+    let red = folder.path().join("pictures/test/red");
+    let output = predict(folder.path(), &[path(&red)]);
+    let csv = text(&output.stdout);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("file,label,probability", 6));
+    assert!(lines[1].contains("0.png,red,"), "{csv}");
+
+    // A pattern that no shell has written out, several classes, and a picture of another size.
+    let large = folder.path().join("pictures/test/10/large.png");
+    image::RgbImage::from_pixel(50, 40, image::Rgb([40, 40, 200]))
+        .save(&large)
+        .expect("saved");
+    let pattern = folder.path().join("pictures/test/10/*.png");
+    let output = predict(
+        folder.path(),
+        &[path(&pattern), "--top", "3", "--format", "jsonl"],
+    );
+    let lines = text(&output.stdout);
+    let said: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(said.len(), 6);
+    for said in &said {
+        assert_eq!(said["label"], "10");
+        let classes = said["classes"].as_array().expect("classes");
+        let sum: f64 = classes
+            .iter()
+            .filter_map(|class| class["probability"].as_f64())
+            .sum();
+        assert!(classes.len() == 3 && (sum - 1.0).abs() < 1e-5, "{said}");
+    }
+
+    let run = folder.path().join("run");
+    let mut listed = lagrange(&["predict", path(&run), "-", "--format", "json"]);
+    let mut listed = listed
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let list = format!("{}\n\n{}\n", large.display(), red.join("1.png").display());
+    let mut stdin = listed.stdin.take().expect("piped");
+    stdin.write_all(list.as_bytes()).expect("written");
+    drop(stdin);
+    let output = listed.wait_with_output().expect("ends");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("an array");
+    assert_eq!(
+        (&said[0]["label"], &said[1]["label"]),
+        (&"10".into(), &"red".into())
+    );
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_named_and_the_others_predicted() {
+    let folder = trained();
+    let red = folder.path().join("pictures/test/red");
+    fs::write(red.join("broken.png"), b"no picture").expect("written");
+    let output = predict(folder.path(), &[path(&red), "--format", "table"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("broken.png: it is not a picture"), "{told}");
+    assert_eq!(text(&output.stdout).lines().count(), 5);
+    let run = folder.path().join("run");
+    for (given, words) in [
+        ("nowhere.png", "no such file"),
+        ("nowhere/*.png", "no such file"),
+        (path(&run), "no picture is in this folder"),
+    ] {
+        let told = failure(&["predict", path(&run), given], 1);
+        assert!(told.contains(words), "{given}: {told}");
+    }
+    let no_model = failure(&["predict", path(&red), path(&red)], 1);
+    assert!(no_model.contains("model.safetensors"), "{no_model}");
+}
+
+/// Whether other programs predict the same is checked with Python, see `tests/export`.
+#[test]
+fn a_model_is_exported_in_every_format() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    let run = at("run");
+    let export = |out: &PathBuf, more: &[&str]| {
+        let mut command = vec!["export", path(&run), "--out", path(out)];
+        command.extend(more);
+        let output = lagrange(&command).output().expect("runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    export(&at("m.onnx"), &[]);
+    let onnx = fs::read(at("m.onnx")).expect("written");
+    let holds = |words: &[u8]| onnx.windows(words.len()).any(|window| window == words);
+    // The graph's operators, and the classes for whoever reads the labels.
+    for words in [
+        &b"AveragePool"[..],
+        b"LeakyRelu",
+        b"Conv",
+        b"ArgMax",
+        br#"["2","10","red"]"#,
+    ] {
+        assert!(holds(words), "{}", String::from_utf8_lossy(words));
+    }
+    export(&at("m.npz"), &[]);
+    assert!(fs::read(at("m.npz")).expect("written").starts_with(b"PK"));
+    export(&at("torch"), &[]);
+    let weights = fs::read(at("torch/model.safetensors")).expect("written");
+    let weights = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+    let kernel = weights.tensor("layers.1.weight").expect("a second layer");
+    assert_eq!(kernel.shape(), [6, 4, 3, 2], "out, in, rows, columns");
+    let config = fs::read_to_string(at("torch/config.json")).expect("written");
+    let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    assert_eq!(config["classes"], serde_json::json!(["2", "10", "red"]));
+    let pools = config["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|layer| &layer["pool"]);
+    assert!(pools.eq(["avg", "none", "none", "none"]), "{config}");
+    let wrong = failure(&["export", path(&run), "--out", "model.pt"], 1);
+    assert!(wrong.contains("--format onnx, torch or npz"), "{wrong}");
+}

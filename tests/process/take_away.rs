@@ -151,3 +151,73 @@ fn a_model_is_exported_in_every_format() {
     let wrong = failure(&["export", path(&run), "--out", "model.pt"], 1);
     assert!(wrong.contains("--format onnx, torch or npz"), "{wrong}");
 }
+
+#[test]
+fn a_report_is_one_file_that_shows_the_run_and_what_its_model_gets_wrong() {
+    let folder = trained();
+    let (run, data) = (folder.path().join("run"), folder.path().join("pictures"));
+    // A blue picture among the red ones: a mistake that the model is sure of.
+    let odd = data.join("test/red/odd.png");
+    fs::copy(data.join("test/10/0.png"), odd).expect("copied");
+    let report = |arguments: &[&str]| {
+        let mut command = vec!["report", path(&run)];
+        command.extend(arguments);
+        let output = lagrange(&command).output().expect("runs");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    report(&["--data", path(&data)]);
+    let html = fs::read_to_string(run.join("report.html")).expect("written");
+    for words in [
+        "Primal residual of outputs",
+        "<polyline",
+        "Confusion",
+        "data:image/png;base64,",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    assert!(
+        html.contains("taken for <b>10</b>, is <b>red</b>"),
+        "the mistake"
+    );
+    for outside in ["<script", "http://", "https://", "<link"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    // Without the data there are curves all the same, and a word about it.
+    let told = report(&["--out", path(&folder.path().join("plain.html"))]);
+    assert!(told.contains("--data"), "{told}");
+    let both = folder.path().join("both.html");
+    report(&[path(&run), "--out", path(&both)]);
+    let both = fs::read_to_string(both).expect("written");
+    assert!(both.contains("<h2>Results</h2>") && !both.contains("Confusion"));
+    let nothing = failure(&["report", path(&data)], 1);
+    assert!(nothing.contains("is this a run folder?"), "{nothing}");
+}
+
+#[test]
+fn a_run_folder_has_a_table_and_a_model_card() {
+    let folder = trained();
+    let run = folder.path().join("run");
+    let table = fs::read_to_string(run.join("metrics.csv")).expect("written");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(
+        lines[0].starts_with("step,epoch,seconds,train/loss,val/accuracy"),
+        "{table}"
+    );
+    assert!(
+        lines.len() > 2 && lines[lines.len() - 1].contains(",6.0000,"),
+        "{table}"
+    );
+    let card = fs::read_to_string(run.join("README.md")).expect("written");
+    assert!(card.starts_with("---\nlibrary_name: lagrange\n"), "{card}");
+    let result = fs::read_to_string(run.join("result.json")).expect("written");
+    let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    let hash = result["dataset_sha256"].as_str().expect("a hash");
+    assert!(hash.len() == 64 && card.contains(hash), "{card}");
+    assert!(
+        result["command"]
+            .as_str()
+            .expect("a command")
+            .contains("--in-process")
+    );
+}

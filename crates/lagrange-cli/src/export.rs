@@ -57,7 +57,10 @@ fn format(args: &ExportArgs) -> Result<ExportFormat> {
     if let Some(format) = args.format {
         return Ok(format);
     }
-    let end = args.out.extension().map(|end| end.to_ascii_lowercase());
+    let end = args
+        .out
+        .extension()
+        .map(std::ffi::OsStr::to_ascii_lowercase);
     match end.as_deref().and_then(|end| end.to_str()) {
         Some("onnx") => Ok(ExportFormat::Onnx),
         Some("npz") => Ok(ExportFormat::Npz),

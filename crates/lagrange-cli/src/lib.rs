@@ -23,6 +23,7 @@ mod output;
 mod parse;
 mod predict;
 mod progress;
+mod report;
 mod security;
 mod signals;
 mod statistics;
@@ -135,6 +136,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         Command::Evaluate(args) => evaluate::print(&evaluate::run(args)?, args.json),
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
         Command::Export(args) => export::run(args),
+        Command::Report(args) => report::run(args),
         Command::Certs(args) => certs::run(args),
         Command::Config(args) => config::run(args),
         Command::Data(args) => data::run(args),

@@ -70,7 +70,7 @@ impl Block {
         }
     }
 
-    fn sample(&self, index: usize) -> &[u8] {
+    pub(crate) fn sample(&self, index: usize) -> &[u8] {
         let length = self.sample_bytes();
         &self.pixels[index * length..][..length]
     }

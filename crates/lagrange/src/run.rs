@@ -220,6 +220,7 @@ impl Prepared {
             }
         };
         let mut result = result(&config, surroundings.rules.workers, &served, seconds);
+        result.dataset_sha256 = hexadecimal(&dataset_sha256);
         model.weights = served.outcome.weights;
         evaluate_here(&mut result, &model, held_out, &data);
         let saved = match folder {

@@ -23,6 +23,7 @@ use crate::evaluate::EvaluateArgs;
 use crate::export::ExportArgs;
 use crate::network::NetworkArgs;
 use crate::predict::PredictArgs;
+use crate::report::ReportArgs;
 use crate::sweep::SweepArgs;
 use crate::train::TrainArgs;
 use crate::worker::WorkerArgs;
@@ -64,6 +65,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Say what pictures show, by a trained model.
     Predict(PredictArgs),
+    /// Write a report of a run as one HTML file, or of several beside each other.
+    Report(ReportArgs),
     /// Write a trained model for another program: ONNX, PyTorch, NumPy.
     Export(ExportArgs),
     /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed

@@ -1,6 +1,7 @@
 //! The run folder: configuration, metrics as JSON lines, model and result.
 
 mod best;
+mod derived;
 mod metrics;
 mod result;
 
@@ -202,6 +203,7 @@ impl RunFolder {
         mut result: RunResult,
     ) -> Result<RunResult, RunError> {
         result.run_dir = Some(self.path.clone());
+        let card = derived::card(model, &result);
         let model = model.to_bytes()?;
         let text = serde_json::to_vec_pretty(&result);
         let mut text = text.unwrap_or_else(|error| unreachable!("plain values: {error}"));
@@ -232,7 +234,25 @@ impl RunFolder {
         if !result.interrupted {
             self.checkpoints().keep_newest();
         }
+        self.derive(&card, result.epochs);
         Ok(result)
+    }
+}
+
+impl RunFolder {
+    /// Writes what is made of other files: the run has its result without.
+    fn derive(&self, card: &str, epochs: f64) {
+        let path = self.path.join(METRICS);
+        // What is no file may have no end.
+        let is_file = path.metadata().is_ok_and(|kind| kind.is_file());
+        let metrics = is_file.then(|| std::fs::read_to_string(&path).unwrap_or_default());
+        let metrics = metrics.unwrap_or_default();
+        let table = derived::table(&metrics, epochs);
+        for (name, text) in [("metrics.csv", table.as_str()), ("README.md", card)] {
+            if let Err(error) = write_file(&self.path.join(name), text.as_bytes()) {
+                tracing::warn!(%error, "the run is complete without it");
+            }
+        }
     }
 }
 

@@ -42,6 +42,12 @@ pub struct RunResult {
     pub weights_sha256: String,
     /// SHA-256 of the final multipliers as little-endian f32.
     pub multipliers_sha256: String,
+    /// SHA-256 of the data, as [`crate::Dataset::sha256`] has it.
+    pub dataset_sha256: String,
+    /// Version of Lagrange.
+    pub version: &'static str,
+    /// The command line of the process that writes this.
+    pub command: String,
     /// The OpenBLAS kernels of the process that writes this: the same bits can be expected of the same
     /// kernels.
     pub kernels: String,
@@ -96,6 +102,12 @@ pub struct Unsaved {
     pub result: Box<RunResult>,
 }
 
+/// The command line, its parts with spaces between them.
+fn command_line() -> String {
+    let parts = std::env::args_os().map(|part| part.to_string_lossy().into_owned());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
 impl RunResult {
     /// The result of `outcome`.
     #[must_use]
@@ -124,6 +136,9 @@ impl RunResult {
             interrupted: outcome.interrupted,
             weights_sha256: outcome.weights_sha256.clone(),
             multipliers_sha256: outcome.multipliers_sha256.clone(),
+            dataset_sha256: String::new(),
+            version: env!("CARGO_PKG_VERSION"),
+            command: command_line(),
             kernels: lagrange_core::blas::core_name(),
             bytes_sent: 0,
             bytes_to_workers: 0,

@@ -1,0 +1,26 @@
+//! Reports of training runs: one HTML file that needs nothing else, neither a network nor scripts.
+//!
+//! [`Run::read`] takes what a run folder holds; [`Verdict::of`] has the run's model judge a test set; [`page`]
+//! draws both, for one run or for several beside each other.
+//!
+//! # Layout
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `run` | [`Run`]: result, configuration and metrics of a run folder |
+//! | `verdict` | [`Verdict`]: confusion, figures of classes, the worst mistakes |
+//! | `series` | curves, thinned out to what can be drawn |
+//! | `chart` | one chart as SVG |
+//! | `pictures` | kernels and images as PNG within the page |
+//! | `page` | [`page`]: the HTML |
+
+mod chart;
+mod page;
+mod pictures;
+mod run;
+mod series;
+mod verdict;
+
+pub use page::page;
+pub use run::{ReportError, Run};
+pub use verdict::{Mistake, Verdict};

@@ -1,0 +1,349 @@
+//! The page.
+
+use crate::chart::{Chart, Scale, short};
+use crate::pictures::{address, kernels};
+use crate::series::Series;
+use crate::{Run, Verdict};
+use lagrange::Model;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::{Value, json};
+
+const STYLE: &str = include_str!("style.css");
+/// Classes up to which every pair is shown.
+const MOST_CLASSES: usize = 40;
+
+/// The report of `runs` as HTML. Of a single one, `model` shows its kernels and `verdict` what it makes of a test
+/// set.
+///
+/// ```
+/// use lagrange_report::{Run, page};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("config.toml"), "seed = 1")?;
+/// let step = r#"{"event":"step","step":1,"loss":0.5}"#;
+/// std::fs::write(folder.path().join("metrics.jsonl"), step)?;
+/// let html = page(&[Run::read(folder.path())?], None, None);
+/// assert!(html.contains("seed = 1") && !html.contains("<script"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn page(runs: &[Run], model: Option<&Model>, verdict: Option<&Verdict>) -> String {
+    let title = runs
+        .iter()
+        .map(|run| run.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " - Lagrange" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                @match runs {
+                    [run] => (of_one(run, model, verdict)),
+                    runs => (side_by_side(runs)),
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn of_one(run: &Run, model: Option<&Model>, verdict: Option<&Verdict>) -> Markup {
+    html! {
+        (heading(run, model))
+        div.tiles { @for (name, value) in tiles(run) { div.tile { b { (value) } span { (name) } } } }
+        h2 { "Accuracy and objective" }
+        div.charts { @for chart in learning(run) { (chart.draw()) } }
+        h2 { "Residuals" }
+        p.faint {
+            "A primal residual is how far the variables are from a constraint, z = W a or a = h(z), as a root mean \
+             square. The dual residual is how far the weights moved the outputs in a step. Both shrink as a run \
+             settles; a primal one that grows says that a penalty is too small, or steps too long."
+        }
+        div.charts { @for chart in residuals(run) { (chart.draw()) } }
+        h2 { "Equations and time" }
+        div.charts { @for chart in costs(run) { (chart.draw()) } }
+        @if let Some(verdict) = verdict { (judged(verdict)) }
+        @if let Some(model) = model { (drawn(model)) }
+        h2 { "Configuration" }
+        details { summary { "every key" } pre { (run.configuration) } }
+    }
+}
+
+fn heading(run: &Run, model: Option<&Model>) -> Markup {
+    let text = |key: &str| run.result[key].as_str().unwrap_or_default().to_owned();
+    html! {
+        p.faint {
+            @if let Some(model) = model { (model.network.describe()) br; }
+            @if run.result.is_null() { "This run is not complete." } @else {
+                "weights " (text("weights_sha256")) br;
+                "multipliers " (text("multipliers_sha256"))
+            }
+        }
+    }
+}
+
+fn tiles(run: &Run) -> Vec<(&'static str, String)> {
+    let percent = |value: f64| format!("{:.2} %", 100.0 * value);
+    let plain = |key: &str| run.figure(key).map(|value| format!("{value:.0}"));
+    let best = run.result["best"]["validation_accuracy"].as_f64();
+    let tiles = [
+        ("test accuracy", run.figure("test_accuracy").map(percent)),
+        (
+            "validation accuracy",
+            run.figure("validation_accuracy").map(percent),
+        ),
+        ("best on validation", best.map(percent)),
+        ("seconds", run.figure("seconds").map(short)),
+        ("steps", plain("steps")),
+        ("epochs", run.figure("epochs").map(short)),
+        ("workers", plain("workers")),
+        ("seed", plain("seed")),
+        (
+            "MB on the wire",
+            run.figure("bytes_sent").map(|bytes| short(bytes / 1e6)),
+        ),
+        ("equations", run.figure("equations").map(short)),
+        (
+            "returns to earlier points",
+            Some(run.rollbacks().to_string()),
+        ),
+    ];
+    tiles
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// Curves of accuracy and loss on each split that was evaluated.
+fn evaluations(run: &Run, key: &str) -> Vec<Series> {
+    let splits = ["validation", "test"].map(|split| run.evaluations(split, key));
+    splits
+        .into_iter()
+        .filter(|series| !series.points.is_empty())
+        .collect()
+}
+
+fn chart<'a>(title: &'a str, unit: &'a str, scale: Scale, series: Vec<Series>) -> Chart<'a> {
+    Chart {
+        title,
+        unit,
+        scale,
+        series,
+    }
+}
+
+fn learning(run: &Run) -> [Chart<'_>; 3] {
+    let batch = run
+        .steps("loss")
+        .into_iter()
+        .map(|series| series.named("batch"));
+    let losses = batch.chain(evaluations(run, "loss")).collect();
+    [
+        chart(
+            "Accuracy",
+            "share of images, by step",
+            Scale::Linear,
+            evaluations(run, "accuracy"),
+        ),
+        chart("Loss", "mean of a sample", Scale::Logarithmic, losses),
+        chart(
+            "Augmented objective",
+            "mean of a sample, after the sweep",
+            Scale::Logarithmic,
+            run.steps("objective"),
+        ),
+    ]
+}
+
+fn residuals(run: &Run) -> [Chart<'_>; 4] {
+    let of = |key| run.steps(key);
+    [
+        chart(
+            "Primal residual of outputs",
+            "|z - W a|",
+            Scale::Logarithmic,
+            of("output_residual"),
+        ),
+        chart(
+            "Primal residual of activations",
+            "|a - h(z)|",
+            Scale::Logarithmic,
+            of("activation_residual"),
+        ),
+        chart(
+            "Dual residual",
+            "beta |T(a) dW|",
+            Scale::Logarithmic,
+            of("dual_residual"),
+        ),
+        chart(
+            "Multipliers",
+            "root mean square",
+            Scale::Linear,
+            of("multiplier_rms"),
+        ),
+    ]
+}
+
+fn costs(run: &Run) -> [Chart<'_>; 4] {
+    let milliseconds = |key: &'static str, name: &'static str| {
+        let steps =
+            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |s| json!(1e3 * s)));
+        steps.into_iter().map(move |series| series.named(name))
+    };
+    let times = milliseconds("wait_seconds", "waiting for workers");
+    let times = times.chain(milliseconds("work_seconds", "coordinator's own work"));
+    let megabytes = |key: &'static str, name: &'static str| {
+        let steps =
+            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |b| json!(b / 1e6)));
+        steps.into_iter().map(move |series| series.named(name))
+    };
+    let bytes = megabytes("bytes_sent", "to workers");
+    let bytes = bytes.chain(megabytes("bytes_received", "from workers"));
+    [
+        chart(
+            "Condition of the weight systems",
+            "",
+            Scale::Logarithmic,
+            run.steps("condition"),
+        ),
+        chart(
+            "Equations of a step",
+            "Toeplitz rows per output",
+            Scale::Logarithmic,
+            run.steps("equations"),
+        ),
+        chart("Time of a step", "ms", Scale::Linear, times.collect()),
+        chart(
+            "Bytes on the wire",
+            "MB, in all",
+            Scale::Linear,
+            bytes.collect(),
+        ),
+    ]
+}
+
+fn judged(verdict: &Verdict) -> Markup {
+    html! {
+        h2 { "Classes" }
+        div.scroll { (figures(verdict)) }
+        @if verdict.classes.len() <= MOST_CLASSES {
+            h2 { "Confusion" }
+            p.faint { "Rows are the classes of the images, columns what they were taken for." }
+            div.scroll { (confusion(verdict)) }
+        }
+        @if !verdict.mistakes.is_empty() {
+            h2 { "Mistakes that the model was most sure of" }
+            div.pictures { @for mistake in &verdict.mistakes {
+                @let (height, width, channels) = verdict.shape;
+                @if let Some(address) = address(&mistake.pixels, height, width, channels) {
+                    figure {
+                        img src=(address) alt=(format!("test image {}", mistake.image));
+                        figcaption {
+                            "taken for " b { (mistake.prediction) } ", is " b { (mistake.truth) }
+                            span.faint { " " (format!("{:.0} %", 100.0 * mistake.probability)) }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn figures(verdict: &Verdict) -> Markup {
+    let percent =
+        |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{:.2}", 100.0 * value));
+    html! {
+        table {
+            tr { th { "class" } th { "precision %" } th { "recall %" } th { "F1 %" } th { "images" } }
+            @for (name, of) in verdict.classes.iter().zip(verdict.confusion.of_classes()) {
+                tr {
+                    td { (name) } td { (percent(of.precision)) } td { (percent(of.recall)) }
+                    td { (percent(of.f1)) } td { (of.support) }
+                }
+            }
+        }
+    }
+}
+
+fn confusion(verdict: &Verdict) -> Markup {
+    let supports: Vec<u64> = verdict
+        .confusion
+        .of_classes()
+        .iter()
+        .map(|of| of.support)
+        .collect();
+    html! {
+        table {
+            tr { th {} @for name in &verdict.classes { th { (name) } } }
+            @for (row, counts) in verdict.confusion.counts().iter().enumerate() {
+                tr {
+                    th { (verdict.classes[row]) }
+                    @for (column, &count) in counts.iter().enumerate() {
+                        @let share = count as f64 / supports[row].max(1) as f64;
+                        @let kind = if row == column { "right" } else { "wrong" };
+                        td class=(kind) style=(format!("--share:{share:.3}")) { (count) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn drawn(model: &Model) -> Markup {
+    html! {
+        h2 { "Kernels of the first stage" }
+        p.faint { "Grey is 0; black and white are the largest weights of all." }
+        div.pictures.kernels { @for kernel in kernels(model) {
+            figure { img src=(kernel.address) alt="kernel"; }
+        } }
+    }
+}
+
+/// Curves of several runs, each in one colour, and a table of their results.
+fn side_by_side(runs: &[Run]) -> Markup {
+    let of_each = |series: &dyn Fn(&Run) -> Option<Series>| -> Vec<Series> {
+        let named = runs
+            .iter()
+            .filter_map(|run| Some(series(run)?.named(run.name.clone())));
+        named.collect()
+    };
+    let evaluated =
+        |key: &'static str| of_each(&move |run| evaluations(run, key).into_iter().next());
+    let stepped = |key: &'static str| of_each(&move |run| run.steps(key).into_iter().next());
+    let columns = [
+        "test_accuracy",
+        "validation_accuracy",
+        "seconds",
+        "steps",
+        "workers",
+        "seed",
+    ];
+    html! {
+        h2 { "Results" }
+        div.scroll { table {
+            tr { th { "run" } @for column in columns { th { (column.replace('_', " ")) } } th { "weights" } }
+            @for run in runs {
+                tr {
+                    td { (run.name) }
+                    @for column in columns { td { (run.figure(column).map_or("-".to_owned(), short)) } }
+                    td { (run.result["weights_sha256"].as_str().unwrap_or("-").chars().take(12).collect::<String>()) }
+                }
+            }
+        } }
+        h2 { "Curves" }
+        div.charts {
+            (chart("Accuracy", "share of images, by step", Scale::Linear, evaluated("accuracy")).draw())
+            (chart("Loss", "of the batch", Scale::Logarithmic, stepped("loss")).draw())
+            (chart("Augmented objective", "", Scale::Logarithmic, stepped("objective")).draw())
+            (chart("Primal residual of outputs", "first stage", Scale::Logarithmic, stepped("output_residual")).draw())
+        }
+    }
+}

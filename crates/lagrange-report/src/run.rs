@@ -1,0 +1,140 @@
+//! What a run folder holds.
+
+use crate::series::{Point, Series};
+use serde_json::Value;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A file of the run folder cannot be read.
+    #[error("{}: cannot be read: {cause}; is this a run folder?", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The result is none.
+    #[error("{}: not a result: {fault}", path.display())]
+    Result {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The model, or what it was to judge.
+    #[error(transparent)]
+    Model(#[from] lagrange::ModelError),
+}
+
+/// A run: its result, its configuration, and the events of its metrics.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Name of the folder.
+    pub name: String,
+    /// `result.json`; null while the run is not complete.
+    pub result: Value,
+    /// `config.toml`
+    pub configuration: String,
+    events: Vec<Value>,
+}
+
+impl Run {
+    /// Reads the folder at `path`. A run that is not complete has a report too.
+    ///
+    /// # Errors
+    /// [`ReportError::Read`] if there is no run, [`ReportError::Result`] if its result is damaged. Lines of
+    /// metrics that are cut off are passed over.
+    pub fn read(path: &Path) -> Result<Self, ReportError> {
+        let text = |name: &str| {
+            let path = path.join(name);
+            // What is no file may have no end.
+            if path.metadata().is_ok_and(|kind| !kind.is_file()) {
+                let cause = io::Error::other("it is no file");
+                return Err(ReportError::Read { path, cause });
+            }
+            fs::read_to_string(&path).map_err(|cause| ReportError::Read { path, cause })
+        };
+        let configuration = text("config.toml")?;
+        let result = match text("result.json") {
+            Err(_) => Value::Null,
+            Ok(text) => serde_json::from_str(&text).map_err(|fault| ReportError::Result {
+                path: path.join("result.json"),
+                fault: fault.to_string(),
+            })?,
+        };
+        let metrics = text("metrics.jsonl")?;
+        let lines = metrics.lines();
+        let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = name.file_name().unwrap_or(path.as_os_str());
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            result,
+            configuration,
+            events: lines
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect(),
+        })
+    }
+
+    /// A number of the result.
+    pub(crate) fn figure(&self, key: &str) -> Option<f64> {
+        self.result[key].as_f64()
+    }
+
+    /// The steps' values of `key`; where they are lists, a series for each stage.
+    pub(crate) fn steps(&self, key: &str) -> Vec<Series> {
+        self.steps_of(|event| event[key].clone())
+    }
+
+    /// The steps' values of what `value` makes of their events.
+    pub(crate) fn steps_of(&self, value: impl Fn(&Value) -> Value) -> Vec<Series> {
+        let mut series: Vec<Series> = Vec::new();
+        for event in self.events.iter().filter(|event| event["event"] == "step") {
+            let Some(step) = event["step"].as_f64() else {
+                continue;
+            };
+            let found = value(event);
+            let (values, listed) = match &found {
+                Value::Array(values) => (values.as_slice(), true),
+                one => (std::slice::from_ref(one), false),
+            };
+            for (stage, value) in values.iter().enumerate() {
+                if series.len() <= stage {
+                    let name = match listed {
+                        true => format!("stage {}", stage + 1),
+                        false => String::new(),
+                    };
+                    series.push(Series::new(name));
+                }
+                if let Some(y) = value.as_f64() {
+                    series[stage].points.push(Point { x: step, y });
+                }
+            }
+        }
+        series
+    }
+
+    /// Values of `key` of the evaluations of `split`, by step.
+    pub(crate) fn evaluations(&self, split: &str, key: &str) -> Series {
+        let mut series = Series::new(split.to_owned());
+        for event in &self.events {
+            let is_meant = event["event"] == "evaluation" && event["split"] == split;
+            if let (true, Some(x), Some(y)) =
+                (is_meant, event["step"].as_f64(), event[key].as_f64())
+            {
+                series.points.push(Point { x, y });
+            }
+        }
+        series
+    }
+
+    /// How often training went back to an earlier point.
+    pub(crate) fn rollbacks(&self) -> usize {
+        let went_back = |event: &&Value| event["event"] == "rollback";
+        self.events.iter().filter(went_back).count()
+    }
+}

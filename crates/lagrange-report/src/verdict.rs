@@ -1,0 +1,77 @@
+//! What the run's model makes of a test set.
+
+use crate::ReportError;
+use lagrange::{Confusion, Dataset, Model, Split};
+
+/// A wrong prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mistake {
+    /// Number of the image in the test set.
+    pub image: usize,
+    /// Its class.
+    pub truth: String,
+    /// What the model took it for.
+    pub prediction: String,
+    /// How sure the model was, from 0 to 1: see [`Model::probabilities`].
+    pub probability: f32,
+    /// Its pixels, `[height, width, channels]`.
+    pub pixels: Vec<u8>,
+}
+
+/// Predictions of a test set beside the truth.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Counts of every pair.
+    pub confusion: Confusion,
+    /// Mistakes that the model was most sure of, the worst first.
+    pub mistakes: Vec<Mistake>,
+    /// Height, width and channels of the images.
+    pub shape: (usize, usize, usize),
+}
+
+impl Verdict {
+    /// Has `model` predict the test set of `dataset`; keeps at most `count` mistakes.
+    ///
+    /// # Errors
+    /// [`ReportError::Model`] if the model is for other images or classes.
+    pub fn of(model: &Model, dataset: &Dataset, count: usize) -> Result<Self, ReportError> {
+        let confusion = model.evaluate(dataset, Split::Test, 0)?;
+        let classes = model.question.names().to_vec();
+        let truths = model
+            .question
+            .classes_of(&dataset.classes)
+            .map_err(lagrange::ModelError::from)?;
+        let images = &dataset.test.images;
+        let scores = model.scores(images)?;
+        let outputs = scores.chunks_exact(model.network.outputs());
+        let mut wrong: Vec<(usize, usize, usize, f32)> = Vec::new();
+        for (image, (outputs, &label)) in outputs.zip(&dataset.test.labels).enumerate() {
+            let truth = truths[usize::from(label)];
+            if let Some(said) = model
+                .question
+                .predict(outputs)
+                .filter(|&said| said != truth)
+            {
+                wrong.push((image, truth, said, model.probabilities(outputs)[said]));
+            }
+        }
+        wrong.sort_by(|a, b| b.3.total_cmp(&a.3).then(a.0.cmp(&b.0)));
+        wrong.truncate(count);
+        let mistake = |(image, truth, said, probability): (usize, usize, usize, f32)| Mistake {
+            image,
+            truth: classes[truth].clone(),
+            prediction: classes[said].clone(),
+            probability,
+            pixels: images.image(image).to_vec(),
+        };
+        let mistakes = wrong.into_iter().map(mistake).collect();
+        Ok(Self {
+            confusion,
+            mistakes,
+            shape: (images.height, images.width, images.channels),
+            classes,
+        })
+    }
+}

@@ -221,3 +221,64 @@ fn a_run_folder_has_a_table_and_a_model_card() {
             .contains("--in-process")
     );
 }
+
+#[test]
+fn runs_are_listed_with_what_they_came_to() {
+    let folder = trained();
+    let unfinished = folder.path().join("more/stopped");
+    fs::create_dir_all(&unfinished).expect("made");
+    fs::write(
+        unfinished.join("config.toml"),
+        "task = \"digits\"\nseed = 7",
+    )
+    .expect("written");
+    fs::write(unfinished.join("metrics.jsonl"), "").expect("written");
+    let output = lagrange(&["runs", path(folder.path())])
+        .output()
+        .expect("runs");
+    let table = text(&output.stdout);
+    let line = |name: &str| {
+        table
+            .lines()
+            .find(|line| line.contains(name))
+            .expect("listed")
+    };
+    assert!(
+        line("/run ").contains("complete") && line("/run ").contains("classes"),
+        "{table}"
+    );
+    assert!(
+        line("stopped").contains("not complete") && line("stopped").contains('7'),
+        "{table}"
+    );
+    let output = lagrange(&["runs", path(folder.path()), "--json"])
+        .output()
+        .expect("runs");
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (rows.as_array().map(Vec::len), &rows[0]["seed"]),
+        (Some(2), &7.into())
+    );
+    let nowhere = failure(&["runs", path(&folder.path().join("nowhere"))], 1);
+    assert!(nowhere.contains("cannot be listed"), "{nowhere}");
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = lagrange(&["completions", shell]).output().expect("runs");
+        let script = text(&output.stdout);
+        assert!(
+            output.status.success() && script.contains("predict"),
+            "{shell}"
+        );
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let status = lagrange(&["man", "--out", path(folder.path())])
+        .status()
+        .expect("runs");
+    assert!(status.success());
+    let page = fs::read_to_string(folder.path().join("lagrange-data-import.1")).expect("a page");
+    assert!(page.contains("\\-\\-skip\\-unreadable"), "{page}");
+    assert!(folder.path().join("lagrange.1").exists());
+}

@@ -18,12 +18,14 @@ mod data;
 mod evaluate;
 mod export;
 mod interrupt;
+mod manual;
 mod network;
 mod output;
 mod parse;
 mod predict;
 mod progress;
 mod report;
+mod runs;
 mod security;
 mod signals;
 mod statistics;
@@ -137,6 +139,9 @@ fn run_at_once(command: &Command) -> Result<()> {
         Command::Baseline(args) => baseline::print(&baseline::run(args)?, args.run.json),
         Command::Export(args) => export::run(args),
         Command::Report(args) => report::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::man(args),
         Command::Certs(args) => certs::run(args),
         Command::Config(args) => config::run(args),
         Command::Data(args) => data::run(args),

@@ -63,7 +63,9 @@ pub use lagrange_coordinator::{
     Best, Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop,
     TrainingError,
 };
-pub use lagrange_core::network::{Network, NetworkSpec};
+pub use lagrange_core::network::{
+    Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool,
+};
 pub use lagrange_core::solver::SolveError;
 pub use lagrange_data::{
     ClassWeights, DataError, Dataset, DatasetSummary, HeldOut, Images, LabelledSet, Normalisation,

@@ -21,9 +21,11 @@ use crate::coordinator::CoordinatorArgs;
 use crate::data::DataArgs;
 use crate::evaluate::EvaluateArgs;
 use crate::export::ExportArgs;
+use crate::manual::{CompletionsArgs, ManArgs};
 use crate::network::NetworkArgs;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
+use crate::runs::RunsArgs;
 use crate::sweep::SweepArgs;
 use crate::train::TrainArgs;
 use crate::worker::WorkerArgs;
@@ -83,6 +85,12 @@ pub enum Command {
     Config(ConfigArgs),
     /// Show a network: layers, shapes, weights, equations and bytes of a step.
     Network(NetworkArgs),
+    /// List the runs of a folder, with what they came to.
+    Runs(RunsArgs),
+    /// Print what a shell needs to complete this command.
+    Completions(CompletionsArgs),
+    /// Write manual pages.
+    Man(ManArgs),
     /// Make a private authority, certificates for coordinator and workers, and a join token.
     Certs(CertsArgs),
 }

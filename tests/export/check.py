@@ -1,6 +1,7 @@
-"""Compares a model's predictions with those of its exports: `check.py LAGRANGE MODEL IMAGES`, where IMAGES is a
-file of IDX images (.gz) or an .npz with `x`. ONNX runs in onnxruntime, the safetensors file in PyTorch where it is
-installed; NumPy reads the .npz. Ends with an error if one label differs."""
+"""Compares a model's predictions with those of its exports: `check.py LAGRANGE MODEL IMAGES`.
+
+IMAGES is a file of IDX images (.gz) or an .npz with `x`. ONNX runs in onnxruntime, the safetensors file in PyTorch
+where that is installed; NumPy reads the .npz. Ends with an error if one label differs."""
 import gzip
 import importlib.util
 import json
@@ -24,7 +25,8 @@ def images_of(path):
 
 
 def export(lagrange, model, form, out):
-    subprocess.run([lagrange, "export", model, "--format", form, "--out", out], check=True, stdout=subprocess.DEVNULL)
+    command = [lagrange, "export", model, "--format", form, "--out", out]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return out
 
 
@@ -32,7 +34,9 @@ def onnx(path, images, count):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     scores, labels = session.run(["scores", "label"], {"image": images})
     names = json.loads(session.get_modelmeta().custom_metadata_map["names"])
-    assert session.run(["label"], {"image": images[:1]})[0].shape == (1,) and scores.shape == (len(images), count)
+    assert scores.shape == (len(images), count)
+    # Any number of images.
+    assert session.run(["label"], {"image": images[:1]})[0].shape == (1,)
     return scores, [names[label] for label in labels]
 
 
@@ -57,7 +61,8 @@ def main(lagrange, model, path):
     scores, labels = np.array([line["scores"] for line in said]), [line["label"] for line in said]
     assert len(said) == len(images)
     with tempfile.TemporaryDirectory() as folder:
-        others = {"onnxruntime": onnx(export(lagrange, model, "onnx", f"{folder}/m.onnx"), images, scores.shape[1])}
+        path = export(lagrange, model, "onnx", f"{folder}/m.onnx")
+        others = {"onnxruntime": onnx(path, images, scores.shape[1])}
         if importlib.util.find_spec("torch"):
             others["torch"] = torch(export(lagrange, model, "torch", f"{folder}/m"), images)
         arrays = np.load(export(lagrange, model, "npz", f"{folder}/m.npz"))
@@ -66,7 +71,8 @@ def main(lagrange, model, path):
     for name, (theirs, their_labels) in others.items():
         different = sum(ours != other for ours, other in zip(labels, their_labels))
         wrong += different
-        print(f"{name}: {len(labels)} images, {different} other labels, scores within {np.abs(theirs - scores).max():.1e}")
+        gap = np.abs(theirs - scores).max()
+        print(f"{name}: {len(labels)} images, {different} other labels, scores within {gap:.1e}")
     sys.exit(1 if wrong else 0)
 
 

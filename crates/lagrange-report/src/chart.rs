@@ -75,7 +75,8 @@ impl Axis {
 }
 
 impl Axis {
-    /// Logarithms of round numbers on the axis: powers of ten, where these are few also twice and five times them.
+    /// Logarithms of round numbers on the axis: powers of ten, where these are few also twice and five times
+    /// them.
     fn powers(&self) -> Vec<f64> {
         let whole = self.from.floor() as i64..=self.to.ceil() as i64;
         let among = |factors: &[f64]| -> Vec<f64> {

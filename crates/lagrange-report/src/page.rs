@@ -12,8 +12,8 @@ const STYLE: &str = include_str!("style.css");
 /// Classes up to which every pair is shown.
 const MOST_CLASSES: usize = 40;
 
-/// The report of `runs` as HTML. Of a single one, `model` shows its kernels and `verdict` what it makes of a test
-/// set.
+/// The report of `runs` as HTML. Of a single one, `model` shows its kernels and `verdict` what it makes of a
+/// test set.
 ///
 /// ```
 /// use lagrange_report::{Run, page};
@@ -307,6 +307,12 @@ fn drawn(model: &Model) -> Markup {
     }
 }
 
+/// The beginning of the hash of a run's weights.
+fn weights(run: &Run) -> String {
+    let hash = run.result["weights_sha256"].as_str().unwrap_or("-");
+    hash.chars().take(12).collect()
+}
+
 /// Curves of several runs, each in one colour, and a table of their results.
 fn side_by_side(runs: &[Run]) -> Markup {
     let of_each = |series: &dyn Fn(&Run) -> Option<Series>| -> Vec<Series> {
@@ -334,7 +340,7 @@ fn side_by_side(runs: &[Run]) -> Markup {
                 tr {
                     td { (run.name) }
                     @for column in columns { td { (run.figure(column).map_or("-".to_owned(), short)) } }
-                    td { (run.result["weights_sha256"].as_str().unwrap_or("-").chars().take(12).collect::<String>()) }
+                    td { (weights(run)) }
                 }
             }
         } }

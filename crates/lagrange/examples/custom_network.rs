@@ -1,5 +1,5 @@
-//! Describes a network layer by layer: strides, average pooling, an activation without a derivative, and a dense
-//! layer.
+//! Describes a network layer by layer: strides, average pooling, an activation without a derivative, and a
+//! dense layer.
 //!
 //! `cargo run --release --package lagrange --example custom_network`
 

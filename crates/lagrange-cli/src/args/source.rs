@@ -62,7 +62,7 @@ pub struct ReadingArgs {
     #[arg(long, value_parser = |text: &str| text.parse::<Layout>())]
     pub layout: Option<Layout>,
     /// Share of every class that becomes the test split where the set has none.
-    #[arg(long, value_name = "SHARE", help = format!("Share of every class that becomes the test split where the set has none [default: {}]", Options::default().test_share))]
+    #[arg(long, value_name = "SHARE", help = test_share_help())]
     pub test_share: Option<f64>,
     /// Leave out pictures that cannot be read, instead of stopping.
     #[arg(long)]
@@ -103,6 +103,13 @@ impl ReadingArgs {
         }
         flags
     }
+}
+
+fn test_share_help() -> String {
+    let usual = Options::default().test_share;
+    format!(
+        "Share of every class that becomes the test split where the set has none [default: {usual}]"
+    )
 }
 
 /// `32x48`: height, then width.

@@ -1,4 +1,4 @@
-"""Loads this folder into PyTorch: `model, config = load(".")`, then `model(images)` for uint8 [n, C, H, W]."""
+"""Loads this folder into PyTorch: `model, config = load(".")`; `model` takes images, uint8 [n, C, H, W]."""
 import json
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 
 ACTIVATIONS = {
     "relu": F.relu, "leaky-relu": lambda x: F.leaky_relu(x, 0.1), "identity": lambda x: x,
-    "step": lambda x: (x >= 0).float(), "quantised-relu": lambda x: (torch.floor(2 * x + 0.5) / 2).clamp(0, 1.5),
+    "step": lambda x: (x >= 0).float(),
+    "quantised-relu": lambda x: (torch.floor(2 * x + 0.5) / 2).clamp(0, 1.5),
 }
 POOLS = {"none": lambda x, size: x, "max": F.max_pool2d, "avg": F.avg_pool2d, "global": F.avg_pool2d}
 

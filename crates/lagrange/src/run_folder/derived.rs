@@ -16,8 +16,8 @@ const COLUMNS: [&str; 5] = [
     "test/loss",
 ];
 
-/// `metrics.csv` of `metrics.jsonl`: a row for each step at which something was evaluated, with the mean loss of
-/// the batches since the row before. What was not evaluated is empty.
+/// `metrics.csv` of `metrics.jsonl`: a row for each step at which something was evaluated, with the mean loss
+/// of the batches since the row before. What was not evaluated is empty.
 pub(super) fn table(metrics: &str, epochs: f64) -> String {
     let mut rows: BTreeMap<u64, [Option<f64>; 5]> = BTreeMap::new();
     let mut seconds = BTreeMap::new();

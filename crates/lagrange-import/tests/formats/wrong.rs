@@ -226,7 +226,7 @@ fn pictures_of_other_kinds_name_the_feature() {
     put(folder.path(), "b/1.webp", b"RIFF");
     let message = error(folder.path());
     assert!(
-        message.starts_with("no labelled picture is there; a/ has 1 pictures of kinds that need")
+        message.starts_with("no labelled picture is there; a/ has 1 picture of kinds that need")
     );
     assert!(message.contains("the feature `more-formats`"), "{message}");
 }

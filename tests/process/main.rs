@@ -21,6 +21,7 @@ mod processes;
 mod recovery;
 mod resume;
 mod security;
+mod serve;
 mod signals;
 mod studies;
 mod take_away;

@@ -27,6 +27,7 @@ mod progress;
 mod report;
 mod runs;
 mod security;
+mod serve;
 mod signals;
 mod statistics;
 mod sweep;
@@ -112,6 +113,9 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
             bench::print(&measured, args.run.json)?;
             Ok(success_if(measured.is_complete()))
         }
+        Command::Serve(args) => runtime
+            .block_on(serve::run(args))
+            .map(|()| ExitCode::SUCCESS),
         Command::Predict(args) => predict::run(args).map(success_if),
         rest => run_at_once(rest).map(|()| ExitCode::SUCCESS),
     }
@@ -152,6 +156,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         | Command::Compare(_)
         | Command::Sweep(_)
         | Command::Predict(_)
+        | Command::Serve(_)
         | Command::Bench(_) => unreachable!("run by the caller"),
     }
 }

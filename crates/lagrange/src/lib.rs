@@ -53,7 +53,7 @@ pub use config::{Preset, SourceError, Sources, is_meant_for_lagrange, presets};
 pub use error::RunError;
 pub use export::{ExportFormat, ExportedFile};
 pub use folder::{FolderError, lock, make_folder, write_file};
-pub use model::{ClassFigures, Confusion, Model, ModelError};
+pub use model::{ClassFigures, Confusion, Model, ModelError, Scorer};
 pub use observer::Observer;
 pub use run::{Run, RunDir, run_spec};
 pub use run_folder::{BestFigures, RunResult, Unsaved, as_text};

@@ -26,6 +26,7 @@ use crate::network::NetworkArgs;
 use crate::predict::PredictArgs;
 use crate::report::ReportArgs;
 use crate::runs::RunsArgs;
+use crate::serve::ServeArgs;
 use crate::sweep::SweepArgs;
 use crate::train::TrainArgs;
 use crate::worker::WorkerArgs;
@@ -67,6 +68,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Say what pictures show, by a trained model.
     Predict(PredictArgs),
+    /// Answer what pictures show over HTTP, by a trained model.
+    Serve(ServeArgs),
     /// Write a report of a run as one HTML file, or of several beside each other.
     Report(ReportArgs),
     /// Write a trained model for another program: ONNX, PyTorch, NumPy.

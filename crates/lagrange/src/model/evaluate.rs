@@ -178,19 +178,24 @@ impl Model {
             let pixels = pixels.len();
             return Err(ModelError::Pixels { pixels, image });
         }
+        self.scorer().each(pixels, &mut each);
+        Ok(())
+    }
+
+    /// What computes outputs, ready for many images: with it, weights are laid out once.
+    #[must_use]
+    pub fn scorer(&self) -> Scorer {
         set_up_blas();
         let mut forward = Forward::new(&self.network, BLOCK);
         forward.load(&self.weights);
-        let normaliser = Normaliser::new(&self.normalisation);
-        let mut inputs = vec![0.0; BLOCK * image];
-        for pixels in pixels.chunks(BLOCK * image) {
-            let inputs = &mut inputs[..pixels.len()];
-            normaliser.apply(pixels, inputs);
-            forward.run(inputs);
-            let outputs = forward.outputs().chunks_exact(self.network.outputs());
-            outputs.take(pixels.len() / image).for_each(&mut each);
+        let image = self.network.input().len();
+        Scorer {
+            forward,
+            normaliser: Normaliser::new(&self.normalisation),
+            inputs: vec![0.0; BLOCK * image],
+            image,
+            outputs: self.network.outputs(),
         }
-        Ok(())
     }
 
     /// Predictions of a split's images beside the truth, as [`Dataset::part`] has them with `validation` of
@@ -214,6 +219,45 @@ impl Model {
         let truths = labels.iter().map(|&label| class_of[usize::from(label)]);
         let classes = self.question.names().len();
         Ok(Confusion::of(classes, truths.zip(predictions)))
+    }
+}
+
+/// Computes outputs, image after image; see [`Model::scorer`].
+#[derive(Debug)]
+pub struct Scorer {
+    forward: Forward,
+    normaliser: Normaliser,
+    /// Inputs of one block.
+    inputs: Vec<f32>,
+    image: usize,
+    outputs: usize,
+}
+
+impl Scorer {
+    /// Bytes of an image.
+    #[must_use]
+    pub fn image(&self) -> usize {
+        self.image
+    }
+
+    /// Outputs of an image.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Gives the outputs of each image among `pixels`, `[n, height, width, channels]`, to `each`. Bytes beyond
+    /// the last whole image are passed over.
+    pub fn each(&mut self, pixels: &[u8], mut each: impl FnMut(&[f32])) {
+        for pixels in pixels.chunks(BLOCK * self.image) {
+            let count = pixels.len() / self.image;
+            let pixels = &pixels[..count * self.image];
+            let inputs = &mut self.inputs[..pixels.len()];
+            self.normaliser.apply(pixels, inputs);
+            self.forward.run(inputs);
+            let outputs = self.forward.outputs().chunks_exact(self.outputs);
+            outputs.take(count).for_each(&mut each);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod evaluate;
 mod file;
 
-pub use evaluate::{ClassFigures, Confusion};
+pub use evaluate::{ClassFigures, Confusion, Scorer};
 
 use crate::{FolderError, Network, NetworkSpec, Normalisation, TaskError};
 use lagrange_core::network::Shape;

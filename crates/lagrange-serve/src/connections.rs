@@ -1,0 +1,67 @@
+//! Encrypted connections: their handshakes go on side by side, so that a slow one keeps nobody waiting.
+
+use axum::serve::Listener;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Connections that wait to be served.
+const READY: usize = 64;
+
+type Connection = (TlsStream<TcpStream>, SocketAddr);
+
+/// Connections whose handshake has succeeded.
+pub(crate) struct Encrypted {
+    ready: Receiver<Connection>,
+    address: io::Result<SocketAddr>,
+}
+
+impl Encrypted {
+    pub(crate) fn new(mut listener: TcpListener, config: Arc<ServerConfig>) -> Self {
+        let address = listener.local_addr();
+        let (sender, ready) = channel(READY);
+        let acceptor = TlsAcceptor::from(config);
+        tokio::spawn(async move {
+            while !sender.is_closed() {
+                let (stream, peer) = Listener::accept(&mut listener).await;
+                let (acceptor, sender) = (acceptor.clone(), sender.clone());
+                tokio::spawn(async move {
+                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => drop(sender.send((stream, peer)).await),
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection"),
+                        Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
+                    }
+                });
+            }
+        });
+        Self { ready, address }
+    }
+}
+
+impl Listener for Encrypted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> Connection {
+        match self.ready.recv().await {
+            Some(connection) => connection,
+            // The listening task lives as long as this.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.address {
+            Ok(address) => Ok(*address),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Requests and answers of the Open Inference Protocol, version 2.
 
-use lagrange::Model;
+use lagrange::{Model, Shape};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::{Value, json};
@@ -69,40 +69,51 @@ impl<'de> Visitor<'de> for Append<'_> {
 }
 
 impl Request {
-    /// The images, `[n, H, W, C]`.
+    /// The images, `[n, H, W, C]`, and what the client calls the request.
     ///
     /// # Errors
     /// What is wrong with the request.
     pub(crate) fn images(self, model: &Model) -> Result<(Option<String>, Vec<u8>), String> {
-        let shape = model.network.input();
-        let wanted = [shape.channels, shape.height, shape.width];
-        let inputs = <[Tensor; 1]>::try_from(self.inputs);
-        let [tensor] = inputs
-            .map_err(|all| format!("{} inputs; one is wanted, called `{INPUT}`", all.len()))?;
-        if tensor.name != INPUT || tensor.datatype != "UINT8" {
-            let Tensor { name, datatype, .. } = tensor;
+        let wanted = model.network.input();
+        let number = self.inputs.len();
+        let [tensor] = <[Tensor; 1]>::try_from(self.inputs)
+            .map_err(|_| format!("{number} inputs; one is wanted, called `{INPUT}`"))?;
+        let data = tensor.checked(wanted)?;
+        let images = channels_last(data, wanted.channels, wanted.pixels());
+        Ok((self.id, images))
+    }
+}
+
+impl Tensor {
+    /// The data of images of the shape `wanted`.
+    fn checked(self, wanted: Shape) -> Result<Vec<u8>, String> {
+        let Self {
+            name,
+            datatype,
+            shape,
+            data: Bytes(data),
+        } = self;
+        if name != INPUT || datatype != "UINT8" {
             return Err(format!(
                 "input `{name}` of {datatype}; `{INPUT}` of UINT8 is wanted"
             ));
         }
-        let [count, ref lengths @ ..] = *tensor.shape.as_slice() else {
-            return Err("inputs.shape: empty".to_owned());
+        let [c, h, w] = [wanted.channels, wanted.height, wanted.width];
+        let count = match *shape.as_slice() {
+            [count, channels, height, width] if [channels, height, width] == [c, h, w] => count,
+            _ => {
+                return Err(format!(
+                    "inputs.shape: {shape:?}; wanted is [n, {c}, {h}, {w}]"
+                ));
+            }
         };
-        if lengths != wanted {
-            return Err(format!(
-                "inputs.shape: {:?}; wanted is [n, {}, {}, {}]",
-                tensor.shape, wanted[0], wanted[1], wanted[2]
-            ));
+        let (found, image) = (data.len(), wanted.len());
+        match count.checked_mul(image) == Some(found) && count > 0 {
+            true => Ok(data),
+            false => Err(format!(
+                "inputs.data: {found} numbers are not {count} images of {image}"
+            )),
         }
-        let Bytes(data) = tensor.data;
-        if count == 0 || count.checked_mul(shape.len()) != Some(data.len()) {
-            return Err(format!(
-                "inputs.data: {} numbers are not {count} images of {}",
-                data.len(),
-                shape.len()
-            ));
-        }
-        Ok((self.id, channels_last(data, shape.channels, shape.pixels())))
     }
 }
 
@@ -111,13 +122,13 @@ fn channels_last(data: Vec<u8>, channels: usize, pixels: usize) -> Vec<u8> {
     if channels == 1 {
         return data;
     }
-    let images = data.chunks_exact(channels * pixels);
-    let turned = images.flat_map(|image| {
-        (0..pixels).flat_map(move |pixel| {
-            (0..channels).map(move |channel| image[channel * pixels + pixel])
-        })
-    });
-    turned.collect()
+    let mut turned = Vec::with_capacity(data.len());
+    for image in data.chunks_exact(channels * pixels) {
+        for pixel in 0..pixels {
+            turned.extend((0..channels).map(|channel| image[channel * pixels + pixel]));
+        }
+    }
+    turned
 }
 
 /// The answer to a request: scores, probabilities and label of every image.
@@ -135,7 +146,11 @@ pub(crate) fn answer(model: &Model, name: &str, id: Option<String>, scores: &[f3
             .predict(outputs)
             .map(|class| names[class].as_str())
     });
-    let tensor = |name: &str, datatype: &str, shape: &[usize], data: Value| json!({ "name": name, "datatype": datatype, "shape": shape, "data": data });
+    let tensor = |name, datatype, shape: &[usize], data| {
+        let mut tensor = described(name, datatype, json!(shape));
+        tensor["data"] = data;
+        tensor
+    };
     let mut answer = json!({
         "model_name": name,
         "outputs": [
@@ -150,19 +165,23 @@ pub(crate) fn answer(model: &Model, name: &str, id: Option<String>, scores: &[f3
     answer
 }
 
+/// Name, type and lengths of the axes of a tensor.
+fn described(name: &str, datatype: &str, shape: Value) -> Value {
+    json!({ "name": name, "datatype": datatype, "shape": shape })
+}
+
 /// What the model is.
 pub(crate) fn metadata(model: &Model, name: &str) -> Value {
     let shape = model.network.input();
-    let tensor = |name: &str, datatype: &str, shape: Value| json!({ "name": name, "datatype": datatype, "shape": shape });
     json!({
         "name": name,
         "platform": "lagrange",
         "versions": [],
-        "inputs": [tensor(INPUT, "UINT8", json!([-1, shape.channels, shape.height, shape.width]))],
+        "inputs": [described(INPUT, "UINT8", json!([-1, shape.channels, shape.height, shape.width]))],
         "outputs": [
-            tensor("scores", "FP32", json!([-1, model.network.outputs()])),
-            tensor("probabilities", "FP32", json!([-1, model.question.names().len()])),
-            tensor("label", "BYTES", json!([-1])),
+            described("scores", "FP32", json!([-1, model.network.outputs()])),
+            described("probabilities", "FP32", json!([-1, model.question.names().len()])),
+            described("label", "BYTES", json!([-1])),
         ],
         "classes": model.question.names(),
     })

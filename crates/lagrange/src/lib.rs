@@ -64,7 +64,7 @@ pub use lagrange_coordinator::{
     TrainingError,
 };
 pub use lagrange_core::network::{
-    Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool,
+    Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool, Shape,
 };
 pub use lagrange_core::solver::SolveError;
 pub use lagrange_data::{

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Two kinds of layer with pooling, and a dense one, on images that are not square.
-pub(crate) const CONFIG: &str = r#"
+const CONFIG: &str = r#"
 [data]
 shards = 4
 [start]
@@ -40,7 +40,7 @@ const CLASSES: [(&str, [u8; 3]); 3] = [
 ];
 
 /// Pictures of 10 x 8 pixels, each class with a colour of its own.
-pub(crate) fn draw(folder: &Path, split: &str, count: u32) {
+fn draw(folder: &Path, split: &str, count: u32) {
     for (class, colour) in CLASSES {
         let folder = folder.join(split).join(class);
         fs::create_dir_all(&folder).expect("created");
@@ -55,13 +55,20 @@ pub(crate) fn draw(folder: &Path, split: &str, count: u32) {
     }
 }
 
+/// A folder with these pictures below `pictures`, and the configuration as `tiny.toml`.
+pub(crate) fn drawn() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let pictures = folder.path().join("pictures");
+    draw(&pictures, "train", 24);
+    draw(&pictures, "test", 5);
+    fs::write(folder.path().join("tiny.toml"), CONFIG).expect("written");
+    folder
+}
+
 #[test]
 fn a_folder_of_pictures_becomes_a_model_with_the_same_bits_whatever_the_way() {
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = drawn();
     let at = |name: &str| folder.path().join(name);
-    draw(&at("pictures"), "train", 24);
-    draw(&at("pictures"), "test", 5);
-    fs::write(at("tiny.toml"), CONFIG).expect("written");
     let run = |command: &[&str]| {
         let output = lagrange(command).output().expect("runs");
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -120,11 +127,8 @@ fn a_folder_of_pictures_becomes_a_model_with_the_same_bits_whatever_the_way() {
 /// test set; also where the file got lost with a killed run.
 #[test]
 fn the_model_that_is_best_on_held_out_images_is_kept() {
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = drawn();
     let at = |name: &str| folder.path().join(name);
-    draw(&at("pictures"), "train", 24);
-    draw(&at("pictures"), "test", 5);
-    fs::write(at("tiny.toml"), CONFIG).expect("written");
     let (data, config, run) = (at("pictures"), at("tiny.toml"), at("run"));
     let source = ["--data", path(&data), "--size", "6x6", "--channels", "grey"];
     let mut train = vec!["train", "--json", "--validation", "0.25", "--workers", "1"];

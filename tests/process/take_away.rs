@@ -1,7 +1,7 @@
 //! A trained model put to use: predictions of pictures, and exports.
 
 use crate::binary::{failure, lagrange, path, text};
-use crate::pictures::{CONFIG, draw};
+use crate::pictures::drawn;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,8 @@ use std::process::{Output, Stdio};
 
 /// A folder with pictures of three colours below `pictures`, and a run that has learnt them in `run`.
 pub(crate) fn trained() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = drawn();
     let at = |name: &str| folder.path().join(name);
-    draw(&at("pictures"), "train", 24);
-    draw(&at("pictures"), "test", 5);
-    fs::write(at("tiny.toml"), CONFIG).expect("written");
     let (data, config, run) = (at("pictures"), at("tiny.toml"), at("run"));
     let mut train = vec!["train", "--quiet", "--in-process", "--data", path(&data)];
     train.extend(["--config", path(&config), "--run-dir", path(&run)]);

@@ -115,7 +115,7 @@ impl Dataset {
     pub fn each_embedded(
         split: Split,
         count: usize,
-        each: &mut dyn FnMut(usize, &[u8]),
+        each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> Result<(), DataError> {
         #[cfg(feature = "embedded-mnist")]
         return crate::embedded::each_block(split, count, each);

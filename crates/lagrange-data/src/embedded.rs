@@ -45,7 +45,7 @@ pub(crate) fn labels() -> Result<[Vec<u16>; 2], DataError> {
 pub(crate) fn each_block(
     split: Split,
     count: usize,
-    each: &mut dyn FnMut(usize, &[u8]),
+    each: &mut dyn FnMut(usize, Vec<u8>),
 ) -> Result<(), DataError> {
     let role = match split {
         Split::Train => Role::TrainImages,

@@ -1,7 +1,6 @@
 //! Training images held out for validation.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::str::FromStr;
 
 /// How many of the last training images are held out, to choose settings on. In TOML and as text: a whole
@@ -63,15 +62,6 @@ impl FromStr for HeldOut {
         match held_out.fault() {
             None => Ok(held_out),
             Some(_) => Err(wanted.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for HeldOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => count.fmt(f),
-            Self::Share(share) => share.fmt(f),
         }
     }
 }

@@ -155,7 +155,7 @@ struct Contents {
 pub(crate) fn each_images(
     bytes: &[u8],
     count: usize,
-    each: &mut dyn FnMut(usize, &[u8]),
+    each: &mut dyn FnMut(usize, Vec<u8>),
 ) -> Result<(), IdxError> {
     let mut source = opened(bytes);
     let Header {
@@ -172,7 +172,7 @@ pub(crate) fn each_images(
             let found = read + pixels.len() as u64;
             return Err(IdxError::Truncated { expected, found });
         }
-        each((read / image) as usize, &pixels);
+        each((read / image) as usize, pixels);
         read += wanted;
     }
     match take(&mut source, 1)?.is_empty() {

@@ -186,8 +186,8 @@ fn for_each_embedded(
             each(&Block {
                 split,
                 first,
-                pixels: pixels.to_vec(),
                 labels: labels[first..][..pixels.len() / image].to_vec(),
+                pixels,
             });
         })?;
     }

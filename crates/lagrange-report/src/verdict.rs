@@ -1,7 +1,7 @@
 //! What the run's model makes of a test set.
 
 use crate::ReportError;
-use lagrange::{Confusion, Dataset, Model, Split};
+use lagrange::{Confusion, Dataset, Model};
 
 /// A wrong prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,6 @@ impl Verdict {
     /// # Errors
     /// [`ReportError::Model`] if the model is for other images or classes.
     pub fn of(model: &Model, dataset: &Dataset, count: usize) -> Result<Self, ReportError> {
-        let confusion = model.evaluate(dataset, Split::Test, 0)?;
         let classes = model.question.names().to_vec();
         let truths = model
             .question
@@ -47,13 +46,12 @@ impl Verdict {
         let scores = model.scores(images)?;
         let outputs = scores.chunks_exact(model.network.outputs());
         let mut wrong: Vec<(usize, usize, usize, f32)> = Vec::new();
+        let mut pairs = Vec::with_capacity(dataset.test.labels.len());
         for (image, (outputs, &label)) in outputs.zip(&dataset.test.labels).enumerate() {
             let truth = truths[usize::from(label)];
-            if let Some(said) = model
-                .question
-                .predict(outputs)
-                .filter(|&said| said != truth)
-            {
+            let prediction = model.question.predict(outputs);
+            pairs.push((truth, prediction));
+            if let Some(said) = prediction.filter(|&said| said != truth) {
                 wrong.push((image, truth, said, model.probabilities(outputs)[said]));
             }
         }
@@ -68,7 +66,7 @@ impl Verdict {
         };
         let mistakes = wrong.into_iter().map(mistake).collect();
         Ok(Self {
-            confusion,
+            confusion: Confusion::of(classes.len(), pairs.into_iter()),
             mistakes,
             shape: (images.height, images.width, images.channels),
             classes,

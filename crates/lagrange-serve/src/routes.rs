@@ -120,18 +120,12 @@ async fn predict(
     let scores = shared.queue.scores(pixels).await.ok_or_else(gone)?;
     let model = &shared.model;
     let names = model.question.names();
-    let mut classes: Vec<(usize, f32)> = model
-        .probabilities(&scores)
-        .into_iter()
-        .enumerate()
-        .collect();
-    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
-    classes.truncate(detail.top.unwrap_or(usize::MAX));
-    let classes = classes.into_iter();
+    let ranked = model.ranked(&scores);
+    let classes = ranked.iter().take(detail.top.unwrap_or(usize::MAX));
     let classes =
-        classes.map(|(class, share)| json!({ "label": names[class], "probability": share }));
+        classes.map(|&(class, share)| json!({ "label": names[class], "probability": share }));
     Ok(Json(json!({
-        "label": model.question.predict(&scores).map(|class| &names[class]),
+        "label": ranked.first().map(|&(class, _)| &names[class]),
         "classes": classes.collect::<Vec<_>>(),
         "scores": scores,
     })))

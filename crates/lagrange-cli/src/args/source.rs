@@ -82,9 +82,7 @@ impl ReadingArgs {
             skip_unreadable: self.skip_unreadable,
         }
     }
-}
 
-impl ReadingArgs {
     fn flags(&self) -> Vec<OsString> {
         let sides = self.size.map(|(height, width)| format!("{height}x{width}"));
         let values = [

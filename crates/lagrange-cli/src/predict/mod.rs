@@ -43,12 +43,12 @@ pub enum PredictFormat {
 }
 
 /// What a model says of one picture.
-pub(crate) struct Prediction {
-    pub(crate) file: String,
+struct Prediction {
+    file: String,
     /// Names and probabilities of the classes, the most probable first; none where the model says nothing.
-    pub(crate) classes: Vec<(String, f32)>,
+    classes: Vec<(String, f32)>,
     /// The network's outputs.
-    pub(crate) scores: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 /// Runs the command; whether every picture could be read.
@@ -99,7 +99,7 @@ fn say(
 }
 
 /// What `model` says of pictures with these names, `[n, height, width, channels]`.
-pub(crate) fn predictions(
+fn predictions(
     model: &Model,
     files: Vec<String>,
     pixels: Vec<u8>,
@@ -119,28 +119,19 @@ pub(crate) fn predictions(
         .zip(outputs)
         .map(|(file, outputs)| Prediction {
             file,
-            classes: best(model, outputs, top),
+            classes: named(model, outputs, top),
             scores: outputs.to_vec(),
         });
     Ok(said.collect())
 }
 
-/// The `top` most probable classes; the first is the one that the model predicts.
-fn best(model: &Model, outputs: &[f32], top: usize) -> Vec<(String, f32)> {
-    let Some(first) = model.question.predict(outputs) else {
-        return Vec::new();
-    };
-    let probabilities = model.probabilities(outputs);
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| {
-        let later = (b == first).cmp(&(a == first));
-        later.then(probabilities[b].total_cmp(&probabilities[a]))
-    });
+/// Names and probabilities of the first `top` classes of [`Model::ranked`].
+fn named(model: &Model, outputs: &[f32], top: usize) -> Vec<(String, f32)> {
     let names = model.question.names();
-    let named = order
-        .into_iter()
-        .map(|class| (names[class].clone(), probabilities[class]));
-    named.take(top).collect()
+    let ranked = model.ranked(outputs).into_iter().take(top);
+    ranked
+        .map(|(class, share)| (names[class].clone(), share))
+        .collect()
 }
 
 /// Paths as given, with patterns and the list on stdin written out.

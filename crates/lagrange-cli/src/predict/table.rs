@@ -101,7 +101,7 @@ fn row(said: &Prediction) -> String {
     format!("{}  {said_of}\n", said.file)
 }
 
-pub(crate) fn object(said: &Prediction) -> Value {
+fn object(said: &Prediction) -> Value {
     let classes = said.classes.iter();
     let classes = classes.map(|(name, share)| json!({ "label": name, "probability": share }));
     json!({

@@ -6,6 +6,7 @@ use crate::membership::WorkerId;
 use crate::plan::PlanError;
 use crate::report::RunEvent;
 use crate::round::Receipt;
+use lagrange_data::Split;
 use lagrange_protocol::{Job, Reply};
 
 impl Training {
@@ -67,7 +68,9 @@ impl Training {
         let total = round.into_total().ok_or(PlanError::Misfit)?;
         let report = self.plan.absorb(job, &total)?;
         let best = match job {
-            Job::Evaluate { .. } => self.best_here(),
+            Job::Evaluate {
+                split: Split::Validation,
+            } => self.best_here(),
             _ => None,
         };
         let reports = report.into_iter().chain(best.map(RunEvent::Best));

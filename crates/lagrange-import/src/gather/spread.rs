@@ -1,27 +1,19 @@
 //! The order of samples: random, the same for every source, and with every class spread evenly.
 
 use super::Ready;
-use crate::Split;
-use std::collections::HashMap;
 
 /// Puts samples in an order in which any stretch of a split has the classes in their proportions, to a sample
 /// or two: the samples of a class, in the order of their hashes, are each drawn from one of as many equal
 /// intervals of 0 to 1 as there are, and all are sorted by what was drawn.
 pub(super) fn spread(mut samples: Vec<Ready<'_>>) -> Vec<Ready<'_>> {
     samples.sort_by_key(|sample| (sample.split, sample.class, sample.hash));
-    let mut counts: HashMap<(Split, usize), usize> = HashMap::new();
-    for sample in &samples {
-        *counts.entry((sample.split, sample.class)).or_default() += 1;
-    }
-    let mut keyed = Vec::with_capacity(samples.len());
-    let (mut of, mut number) = (None, 0);
-    for sample in samples {
-        let group = (sample.split, sample.class);
-        number = if of == Some(group) { number + 1 } else { 0 };
-        of = Some(group);
-        let key = (number as f64 + within(&sample)) / counts[&group] as f64;
-        keyed.push((key, sample));
-    }
+    let alike = |a: &Ready<'_>, b: &Ready<'_>| (a.split, a.class) == (b.split, b.class);
+    let keys = samples.chunk_by(alike).flat_map(|own| {
+        let key = |(number, sample)| (number as f64 + within(sample)) / own.len() as f64;
+        own.iter().enumerate().map(key)
+    });
+    let keys: Vec<f64> = keys.collect();
+    let mut keyed: Vec<_> = keys.into_iter().zip(samples).collect();
     // Classes of equal keys: one picture with two labels, in classes of equal size.
     keyed.sort_by(|(a, one), (b, other)| a.total_cmp(b).then(one.class.cmp(&other.class)));
     keyed.into_iter().map(|(_, sample)| sample).collect()
@@ -36,6 +28,7 @@ fn within(sample: &Ready<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Split;
     use proptest::prelude::*;
     use sha2::{Digest as _, Sha256};
     use std::borrow::Cow;

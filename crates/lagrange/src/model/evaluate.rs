@@ -32,8 +32,12 @@ pub struct ClassFigures {
 
 impl Confusion {
     /// Counts `pairs` of the true class and the predicted one, none for an image that the model says nothing
-    /// of. Both are below `classes`.
-    fn of(classes: usize, pairs: impl Iterator<Item = (usize, Option<usize>)>) -> Self {
+    /// of.
+    ///
+    /// # Panics
+    /// If a class is not below `classes`.
+    #[must_use]
+    pub fn of(classes: usize, pairs: impl Iterator<Item = (usize, Option<usize>)>) -> Self {
         let mut confusion = Self {
             support: vec![0; classes],
             counts: vec![vec![0; classes]; classes],
@@ -150,6 +154,22 @@ impl Model {
         let parts: Vec<f32> = outputs.iter().map(|output| (output - most).exp()).collect();
         let sum: f32 = parts.iter().sum();
         parts.iter().map(|part| part / sum).collect()
+    }
+
+    /// Classes, as indices into the names of the model's question, with what [`Model::probabilities`] says of
+    /// them: first the one that the model predicts, then the most probable; none where it says nothing.
+    #[must_use]
+    pub fn ranked(&self, outputs: &[f32]) -> Vec<(usize, f32)> {
+        let Some(first) = self.question.predict(outputs) else {
+            return Vec::new();
+        };
+        let probabilities = self.probabilities(outputs).into_iter();
+        let mut classes: Vec<(usize, f32)> = probabilities.enumerate().collect();
+        classes.sort_by(|a, b| {
+            let later = (b.0 == first).cmp(&(a.0 == first));
+            later.then(b.1.total_cmp(&a.1))
+        });
+        classes
     }
 
     /// [`Model::predict`] of those images among `images` that have these `pixels`.

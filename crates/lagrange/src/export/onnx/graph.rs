@@ -52,8 +52,13 @@ impl Graph {
             kind: Some(7),
             ..Attribute::default()
         });
+        self.next(operator, inputs, lists.collect())
+    }
+
+    /// Adds a node, and calls its output by the node's number.
+    fn next(&mut self, operator: &str, inputs: &[&str], attributes: Vec<Attribute>) -> String {
         let output = format!("x{}", self.0.node.len());
-        self.add(operator, inputs, &output, lists.collect());
+        self.add(operator, inputs, &output, attributes);
         output
     }
 
@@ -68,22 +73,18 @@ impl Graph {
 
     /// `x` as numbers of f32.
     pub(super) fn floats(&mut self, x: &str) -> String {
-        let output = format!("x{}", self.0.node.len());
-        self.add("Cast", &[x], &output, vec![number("to", FLOAT)]);
-        output
+        self.next("Cast", &[x], vec![number("to", FLOAT)])
     }
 
     /// A ReLU with a slope below zero.
     pub(super) fn leaky_relu(&mut self, x: &str, slope: f32) -> String {
-        let output = format!("x{}", self.0.node.len());
         let slope = Attribute {
             name: Some("alpha".to_owned()),
             f: Some(slope),
             kind: Some(1),
             ..Attribute::default()
         };
-        self.add("LeakyRelu", &[x], &output, vec![slope]);
-        output
+        self.next("LeakyRelu", &[x], vec![slope])
     }
 
     /// Makes `x`, `[batch, outputs, 1, 1]`, the outputs of the graph: `scores`, and from them `label`.

@@ -48,6 +48,7 @@ impl Prepared {
         ServeOptions {
             dataset_sha256,
             checkpoints: None,
+            journal: None,
             security: Security::default(),
             observer: std::sync::mpsc::channel().0,
             own_threads: true,

@@ -105,7 +105,7 @@ impl Observer for Progress {
                 "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
                 self.total
             )),
-            RunEvent::Best(_) => {}
+            RunEvent::Best(_) | RunEvent::Iterate { .. } => {}
             RunEvent::Evaluation(evaluation) => {
                 self.accuracy = Some(evaluation.accuracy);
                 self.line(&format!(

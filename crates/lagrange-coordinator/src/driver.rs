@@ -1,8 +1,8 @@
 //! The thread that drives the state machine: it has the clock, and it does the solves, away from the async
 //! runtime.
 
-use crate::checkpoint::Snapshot;
 use crate::plan::Outcome;
+use crate::records::{Record, Recorder};
 use crate::report::RunEvent;
 use crate::service::Connections;
 use crate::training::{Command, Event, Training, TrainingError};
@@ -32,14 +32,10 @@ pub struct Observed {
     pub event: RunEvent,
 }
 
-/// What becomes of a checkpoint.
-pub(crate) type Keep = Box<dyn Fn(Box<Snapshot>) + Send + Sync>;
-
 /// The driver's surroundings.
 pub(crate) struct Driver {
     pub(crate) training: Training,
-    /// Takes checkpoints, if they are to be written.
-    pub(crate) keep: Option<Keep>,
+    pub(crate) recorder: Recorder,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Sender<Observed>,
@@ -62,7 +58,8 @@ impl Driver {
         let mut spent = Spent::default();
         let mut idle_since = begin;
         loop {
-            let event = self.next_event(&mut events, begin).await;
+            let deadline = begin + self.training.deadline();
+            let event = next_event(&mut events, deadline).await;
             let mut busy_since = Instant::now();
             spent.waiting += busy_since - idle_since;
             for command in self.training.handle(busy_since - begin, event) {
@@ -81,23 +78,9 @@ impl Driver {
         }
     }
 
-    /// What happens next: a tick if nothing does until the state machine must be asked again.
-    async fn next_event(&self, events: &mut UnboundedReceiver<Event>, begin: Instant) -> Event {
-        // Whatever has come already is heard before time is judged: a worker is not silent because nobody
-        // listened.
-        match tokio::time::timeout_at(begin + self.training.deadline(), events.recv()).await {
-            Ok(Some(event)) => event,
-            // The service is gone, and with it every way to hear of a worker or of the user.
-            Ok(None) => Event::Abandoned {
-                reason: "the coordinator's server has ended".to_owned(),
-            },
-            Err(_) => Event::Tick,
-        }
-    }
-
     /// Carries out one command; the result, if it ends the run.
     fn carry_out(
-        &self,
+        &mut self,
         command: Command,
         begin: Instant,
         spent: &mut Spent,
@@ -122,23 +105,35 @@ impl Driver {
             Command::Release { worker } => self.connections.release(worker),
             Command::Report(event) => {
                 let spent = std::mem::take(spent);
-                // Nobody listening is no reason to stop training.
-                let _ = self.observer.send(Observed {
+                let observed = Observed {
                     seconds: begin.elapsed().as_secs_f64(),
                     bytes_sent: self.ledger.sent(),
                     bytes_received: self.ledger.received(),
                     wait_seconds: spent.waiting.as_secs_f64(),
                     work_seconds: spent.working.as_secs_f64(),
                     event,
-                });
+                };
+                (self.recorder)(Record::Event(Box::new(observed.clone())));
+                // Nobody listening is no reason to stop training.
+                let _ = self.observer.send(observed);
             }
-            Command::Checkpoint(snapshot) => {
-                if let Some(keep) = &self.keep {
-                    keep(snapshot);
-                }
-            }
+            Command::Checkpoint(snapshot) => (self.recorder)(Record::Checkpoint(snapshot)),
             Command::End(result) => return Some(result),
         }
         None
+    }
+}
+
+/// What happens next: a tick if nothing does until the state machine must be asked again.
+async fn next_event(events: &mut UnboundedReceiver<Event>, deadline: Instant) -> Event {
+    // Whatever has come already is heard before time is judged: a worker is not silent because nobody
+    // listened.
+    match tokio::time::timeout_at(deadline, events.recv()).await {
+        Ok(Some(event)) => event,
+        // The service is gone, and with it every way to hear of a worker or of the user.
+        Ok(None) => Event::Abandoned {
+            reason: "the coordinator's server has ended".to_owned(),
+        },
+        Err(_) => Event::Tick,
     }
 }

@@ -130,6 +130,7 @@ impl Guard {
 
 /// The small part of a guard in a checkpoint. f64 are kept as bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct GuardFacts {
     sum: u64,
     losses: u32,

@@ -15,7 +15,7 @@
 //! | `iterate`, `multipliers`, `guard` | weights and multipliers; what to go back to when training diverges |
 //! | `history` | rounds that a stateful schedule has done over after a loss |
 //! | `checkpoint`, `files` | a run between two steps as one file; files written whole |
-//! | `report` | what a run tells of itself: [`RunEvent`] |
+//! | `report`, `records` | what a run tells of itself: [`RunEvent`]; what of it is written, in which order |
 //! | `serve`, `driver`, `service`, `admission`, `tls`, `health`, `refusals` | the gRPC shell, its clock and its door |
 //!
 //! Each part of a run's state writes itself into a checkpoint and reads itself back: [`Snapshot`].
@@ -32,6 +32,7 @@ mod membership;
 mod multipliers;
 mod pace;
 mod plan;
+mod records;
 mod refusals;
 mod report;
 mod round;
@@ -48,6 +49,7 @@ pub use files::{Access, Place, means_full, write_whole};
 pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan, PlanError};
+pub use records::Journal;
 pub use report::{Best, Evaluation, RunEvent, StepMetrics};
 pub use round::RoundTotal;
 pub use rules::Rules;

@@ -40,6 +40,14 @@ pub enum RunEvent {
     Evaluation(Evaluation),
     /// The validation split was never predicted as well before.
     Best(Best),
+    /// All that is evaluated behind a step has been. It is no part of the metrics.
+    Iterate {
+        /// Steps completed.
+        step: u64,
+        /// The weights that were evaluated.
+        #[serde(skip)]
+        weights: Arc<Weights>,
+    },
 }
 
 /// The iterate that predicts the validation split best so far; of equal ones the first.

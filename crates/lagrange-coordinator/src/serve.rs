@@ -2,9 +2,10 @@
 
 use crate::admission::{Gate, strangers};
 use crate::checkpoint::CheckpointStore;
-use crate::driver::{Driver, Keep, Observed};
+use crate::driver::{Driver, Observed};
 use crate::health::Health;
 use crate::plan::Outcome;
+use crate::records::{Journal, Recorder, Records};
 use crate::service::{Connections, Service};
 use crate::tls::encrypted;
 use crate::training::{Event, Training, TrainingError};
@@ -42,11 +43,13 @@ pub struct ServeOptions {
     pub dataset_sha256: [u8; 32],
     /// Where checkpoints are written, if anywhere.
     pub checkpoints: Option<CheckpointStore>,
+    /// What keeps every event, if anything.
+    pub journal: Option<Box<dyn Journal>>,
     /// Who may join.
     pub security: Security,
     /// Where reports go.
     pub observer: Sender<Observed>,
-    /// Whether solves and checkpoints get threads of their own. Without, they hold up the network: for
+    /// Whether solves and records get threads of their own. Without, they hold up the network: for
     /// simulations, where time stands still meanwhile.
     pub own_threads: bool,
 }
@@ -190,13 +193,14 @@ where
         ..service(&training, options.dataset_sha256, &ledger, &events)
     };
     let connections = Arc::clone(&service.connections);
-    let (keep, writer) = match options.checkpoints {
-        Some(store) => keeper(store, options.own_threads)?,
-        None => (None, None),
+    let records = Records {
+        journal: options.journal,
+        checkpoints: options.checkpoints,
     };
+    let (recorder, writer) = recorder(records, options.own_threads)?;
     let driver = Driver {
         training,
-        keep,
+        recorder,
         connections: Arc::clone(&connections),
         ledger: Arc::clone(&ledger),
         observer: options.observer,
@@ -217,7 +221,7 @@ where
     stopper.abort();
     health.over().await;
     if let Some(writer) = writer {
-        // The driver is gone, and with it the last sender.
+        // The driver is gone, and with it the recorder.
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     }
     let finished = FinishedRun {
@@ -266,20 +270,16 @@ fn service(
     }
 }
 
-/// What takes checkpoints, and the thread that writes them if they get one.
-fn keeper(
-    store: CheckpointStore,
+/// What takes records, and the thread that writes them if they get one.
+fn recorder(
+    records: Records,
     own_thread: bool,
-) -> Result<(Option<Keep>, Option<std::thread::JoinHandle<()>>), ServeError> {
+) -> Result<(Recorder, Option<std::thread::JoinHandle<()>>), ServeError> {
     if !own_thread {
-        return Ok((Some(Box::new(move |snapshot| store.keep(&snapshot))), None));
+        return Ok((records.at_once(), None));
     }
-    let (sender, writer) = store.writer().map_err(ServeError::Threads)?;
-    let keep: Keep = Box::new(move |snapshot| {
-        // The writer ends after the driver.
-        let _ = sender.send(snapshot);
-    });
-    Ok((Some(keep), Some(writer)))
+    let (recorder, writer) = records.on_thread().map_err(ServeError::Threads)?;
+    Ok((recorder, Some(writer)))
 }
 
 type Ended = oneshot::Receiver<Result<Box<Outcome>, TrainingError>>;

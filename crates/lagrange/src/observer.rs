@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-/// What watches a run while it goes: a progress bar, a file of metrics, a page.
+/// What watches a run while it goes: a progress bar, a page, a log.
 ///
 /// Observers of a run share one thread, away from the run: a slow one holds up nothing but other observers,
 /// and one that panics is left out from then on. A closure over events is an observer too:

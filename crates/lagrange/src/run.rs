@@ -8,8 +8,8 @@ use crate::{
     Config, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop, Task,
 };
 use lagrange_coordinator::{
-    CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
-    hexadecimal, serve,
+    CheckpointError, Identity, Journal, Plan, Rules, Security, ServeOptions, Served, Snapshot,
+    Training, hexadecimal, serve,
 };
 use lagrange_core::weights::Weights;
 use lagrange_import::summarise;
@@ -176,9 +176,7 @@ impl Prepared {
         } = self;
         let folder = open(folder, &config, &training)?;
         let mut observers = surroundings.observers;
-        if let Some(folder) = &folder {
-            observers.0.insert(0, Box::new(folder.metrics()?));
-        }
+        let journal = folder.as_ref().map(RunFolder::metrics).transpose()?;
         let held_out = training.spec().held_out();
         let mut model = Model {
             question: training.spec().question(),
@@ -191,12 +189,13 @@ impl Prepared {
             let mut best = folder.best(model.clone());
             // A run that was killed may have had no time to write it.
             training.best_here().iter().for_each(|here| best.keep(here));
-            observers.0.insert(1, Box::new(best));
+            observers.0.insert(0, Box::new(best));
         }
         let (observer, watched) = observers.watch(training.steps())?;
         let options = ServeOptions {
             dataset_sha256,
             checkpoints: folder.as_ref().map(RunFolder::checkpoints),
+            journal: journal.map(|metrics| Box::new(metrics) as Box<dyn Journal>),
             security: surroundings.security,
             observer,
             own_threads: true,

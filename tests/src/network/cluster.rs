@@ -320,6 +320,7 @@ impl CoordinatorHost {
         let options = ServeOptions {
             dataset_sha256: self.dataset_sha256,
             checkpoints: Some(CheckpointStore::new(self.folder.clone())),
+            journal: None,
             security: Security::default(),
             observer: self.observer.clone(),
             own_threads: false,

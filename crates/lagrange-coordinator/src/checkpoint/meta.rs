@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything small that a run needs to go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub struct CheckpointMeta {
     /// Name of the run: workers that outlive a coordinator know it by that.
     pub(crate) run: String,

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 /// A run between two steps.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(test, derive(Default))]
 pub struct Snapshot {
     /// Everything small.
     pub facts: CheckpointMeta,

@@ -3,8 +3,6 @@
 use super::{CheckpointError, Snapshot};
 use crate::files::{Access, Place};
 use std::path::PathBuf;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
 
 /// Checkpoints kept: the newest, and the one before it in case that turns out to be damaged.
 const KEPT: usize = 2;
@@ -69,22 +67,6 @@ impl CheckpointStore {
                 tracing::warn!(%error, "a checkpoint cannot be written; the run goes on, the one before is kept");
             }
         }
-    }
-
-    /// A thread that writes what is sent to it, until the senders are gone. A disk that is slow holds up
-    /// nothing: of several that wait the newest is written.
-    ///
-    /// # Errors
-    /// If there is no thread to be had.
-    pub(crate) fn writer(self) -> std::io::Result<(Sender<Box<Snapshot>>, JoinHandle<()>)> {
-        let (sender, snapshots) = channel::<Box<Snapshot>>();
-        let writer = std::thread::Builder::new().name("checkpoints".to_owned());
-        let writing = writer.spawn(move || {
-            while let Ok(oldest) = snapshots.recv() {
-                self.keep(&snapshots.try_iter().last().unwrap_or(oldest));
-            }
-        })?;
-        Ok((sender, writing))
     }
 
     /// Removes all checkpoints but the newest: the run is complete, and may be gone on with.

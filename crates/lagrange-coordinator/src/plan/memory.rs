@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The small part of a plan in a checkpoint. Numbers whose bits count are kept as bits: decimal digits might
 /// not bring them back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct PlanFacts {
     /// Steps completed, and steps of the whole run.
     pub(crate) step: u64,

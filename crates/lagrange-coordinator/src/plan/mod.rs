@@ -212,6 +212,15 @@ impl Plan {
         Ok(RunEvent::Evaluation(evaluation))
     }
 
+    /// The iterate, if `job` was the last evaluation of it.
+    pub(crate) fn evaluated(&self, job: Job) -> Option<RunEvent> {
+        let is_last = matches!(job, Job::Evaluate { .. }) && self.due.is_empty();
+        is_last.then(|| RunEvent::Iterate {
+            step: self.step,
+            weights: Arc::new(self.now.weights.clone()),
+        })
+    }
+
     /// Puts down what is to be evaluated behind the step that has just been completed.
     fn schedule_evaluations(&mut self) {
         let every = match self.spec.config().schedule.evaluate_every {

@@ -74,6 +74,7 @@ impl Training {
             _ => None,
         };
         let reports = report.into_iter().chain(best.map(RunEvent::Best));
+        let reports = reports.chain(self.plan.evaluated(job));
         commands.extend(reports.map(Command::Report));
         self.checkpoint_if_due(commands);
         self.next_round(short_since, commands)

@@ -1,6 +1,7 @@
 //! Metrics: a line of JSON for every event of a run.
 
-use crate::{Observed, Observer, Split};
+use crate::{Observed, RunEvent, Split};
+use lagrange_coordinator::Journal;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{self, LineWriter, Write as _};
@@ -22,10 +23,13 @@ impl JsonLines {
     }
 }
 
-impl Observer for JsonLines {
+impl Journal for JsonLines {
     /// A disk that is full must not cost the run its result: the metrics end there, the run goes on.
-    fn event(&mut self, observed: &Observed) {
+    fn keep(&mut self, observed: &Observed) {
         let Some(file) = &mut self.file else { return };
+        if matches!(observed.event, RunEvent::Iterate { .. }) {
+            return;
+        }
         let line = serde_json::to_writer(&mut *file, observed).map_err(io::Error::from);
         if let Err(error) = line.and_then(|()| file.write_all(b"\n")) {
             tracing::warn!(%error, "metrics.jsonl cannot be written; the run goes on without");

@@ -63,6 +63,7 @@ pub use lagrange_coordinator::{
     Best, Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop,
     TrainingError,
 };
+pub use lagrange_core::loss::{Loss, LossFunction, RegisterLossError};
 pub use lagrange_core::network::{
     Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool, Shape,
 };

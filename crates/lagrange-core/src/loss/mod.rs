@@ -4,13 +4,16 @@
 //! m = W_L a_{L-1} and the weight w of the sample's class. Completing the square, lambda only shifts m to
 //! `m - lambda / (2 beta)`.
 
+mod custom;
 mod multi_class;
+mod name;
 mod separate;
 mod softmax;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+pub use custom::{CustomLoss, LossFunction, RegisterLossError};
+pub use name::UnknownLoss;
 
 /// A loss of one sample's outputs z, `[O]`, against their targets y = +-1.
 ///
@@ -24,8 +27,7 @@ use serde::{Deserialize, Serialize};
 /// // The class's output is 0.5 above the other one, which should be 1.
 /// assert_eq!(Loss::MulticlassHinge.value(&[-1.0, -0.5], &[-1.0, 1.0]), 0.25);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Loss {
     /// Sum over outputs of (z - y)^2
     Squared,
@@ -38,6 +40,8 @@ pub enum Loss {
     Softmax,
     /// max(0, 1 + the largest other output - the class's output)^2, after Crammer and Singer.
     MulticlassHinge,
+    /// One that is not the library's: [`Loss::register`].
+    Custom(CustomLoss),
 }
 
 /// What the update of one sample's outputs depends on beside m.
@@ -63,6 +67,7 @@ impl Loss {
     #[must_use]
     pub fn value(self, outputs: &[f32], targets: &[f32]) -> f64 {
         match (self, outputs, class(targets)) {
+            (Self::Custom(loss), ..) => loss.function.value(outputs, targets),
             (Self::Softmax, [z], _) => softmax::logistic(*z, targets[0]),
             (Self::Softmax, _, Some(class)) => softmax::cross_entropy(outputs, class),
             (Self::MulticlassHinge, [_, _, ..], Some(class)) => multi_class::value(outputs, class),
@@ -125,6 +130,10 @@ impl OutputProx {
             *z = m[output] - update.multipliers[output] / (2.0 * update.beta);
         }
         match (self.loss, &mut *z, class(update.targets)) {
+            (Loss::Custom(loss), ..) => {
+                loss.function
+                    .prox(update.targets, update.weight, update.beta, z);
+            }
             (Loss::Softmax, [z], _) => *z = softmax::logistic_prox(*z, update),
             (Loss::Softmax, _, Some(class)) => self.newton.run(class, update, z),
             (Loss::MulticlassHinge, [_, _, ..], Some(class)) => {

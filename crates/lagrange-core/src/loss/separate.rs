@@ -7,8 +7,8 @@ pub(super) fn value(loss: Loss, z: f32, y: f32) -> f32 {
     let gap = (1.0 - y * z).max(0.0);
     match loss {
         Loss::Squared => (z - y) * (z - y),
-        Loss::SquaredHinge | Loss::Softmax | Loss::MulticlassHinge => gap * gap,
         Loss::Hinge => gap,
+        _ => gap * gap,
     }
 }
 
@@ -22,7 +22,7 @@ pub(super) fn prox(loss: Loss, m: f32, y: f32, update: &OutputUpdate<'_>) -> f32
     match loss {
         Loss::Squared => fitted,
         _ if y * m >= 1.0 => m,
-        Loss::SquaredHinge | Loss::Softmax | Loss::MulticlassHinge => fitted,
         Loss::Hinge => y * (y * m + 0.5 * weight / beta).min(1.0),
+        _ => fitted,
     }
 }

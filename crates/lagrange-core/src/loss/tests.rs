@@ -1,14 +1,6 @@
 use super::*;
 use proptest::prelude::*;
 
-const ALL: [Loss; 5] = [
-    Loss::Squared,
-    Loss::SquaredHinge,
-    Loss::Hinge,
-    Loss::Softmax,
-    Loss::MulticlassHinge,
-];
-
 /// The loss in f64, from its definition.
 fn defined(loss: Loss, z: &[f64], y: &[f64]) -> f64 {
     let each = z.iter().zip(y);
@@ -32,6 +24,7 @@ fn defined(loss: Loss, z: &[f64], y: &[f64]) -> f64 {
                 .fold(0.0, f64::max);
             worst * worst
         }
+        (Loss::Custom(_), _) => unreachable!("only built-in losses are drawn"),
     }
 }
 
@@ -98,7 +91,7 @@ proptest! {
     fn no_other_outputs_are_cheaper(case in cases(), seed in any::<u64>()) {
         use rand::RngExt as _;
         let mut random = crate::random::stream(seed, crate::random::Purpose::Rows, 0, 0);
-        for loss in ALL {
+        for loss in Loss::BUILT_IN {
             let z = case.prox(loss);
             let ours = case.cost(loss, &z);
             let slack = 2e-5 * ours.abs().max(1.0);
@@ -121,7 +114,7 @@ proptest! {
 
     #[test]
     fn values_are_those_of_the_definitions(case in cases()) {
-        for loss in ALL {
+        for loss in Loss::BUILT_IN {
             let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| v.into()).collect() };
             let expected = defined(loss, &wide(&case.m), &wide(&case.y));
             let found = loss.value(&case.m, &case.y);
@@ -162,4 +155,48 @@ fn satisfied_hinges_move_only_by_their_multipliers() {
     }
     let satisfied = case(&[0.25, 1.5, 0.5], &[-1.0, 1.0, -1.0], 0.0);
     assert_eq!(satisfied.prox(Loss::MulticlassHinge), [0.25, 1.5, 0.5]);
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl LossFunction for Nothing {
+    fn value(&self, _: &[f32], _: &[f32]) -> f64 {
+        0.0
+    }
+
+    fn prox(&self, _: &[f32], _: f32, _: f32, _: &mut [f32]) {}
+}
+
+#[test]
+fn losses_of_ones_own_have_names_of_their_own_and_are_found_by_them() {
+    let name = |text: &str| text.to_owned();
+    let nothing = Loss::register("nothing", Nothing).expect("a new name");
+    assert_eq!("nothing".parse(), Ok(nothing));
+    for taken in ["nothing", "softmax"] {
+        let refused = Loss::register(taken, Nothing);
+        assert_eq!(refused, Err(RegisterLossError::Taken(name(taken))));
+    }
+    for wrong in ["", "Mine", "a b"] {
+        let refused = Loss::register(wrong, Nothing);
+        assert_eq!(refused, Err(RegisterLossError::Name(name(wrong))));
+    }
+    let unknown = "sofmax"
+        .parse::<Loss>()
+        .expect_err("no such loss")
+        .to_string();
+    assert!(
+        unknown.starts_with("unknown loss `sofmax`, expected one of `squared`"),
+        "{unknown}"
+    );
+    // The multiplier shifts what the prox begins from.
+    let update = OutputUpdate {
+        targets: &[1.0],
+        multipliers: &[2.0],
+        beta: 0.5,
+        weight: 1.0,
+    };
+    let mut z = [0.0];
+    OutputProx::new(nothing, 1).run(&[3.0], &update, &mut z);
+    assert_eq!(z, [1.0]);
 }

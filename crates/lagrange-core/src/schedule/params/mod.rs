@@ -111,7 +111,7 @@ pub struct ScheduleParams {
     pub solver: SolverKind,
     /// Equations drawn per unknown over all shards, for the sampled solver.
     pub equations: f32,
-    /// `squared`, `squared-hinge` or `hinge`.
+    /// `squared`, `squared-hinge`, `hinge`, `softmax`, `multiclass-hinge`, or a registered loss.
     pub loss: Loss,
     /// Penalty of hidden output constraints z = W a.
     pub beta: f32,

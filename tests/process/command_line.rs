@@ -85,7 +85,7 @@ fn bad_settings_are_named_by_field_with_the_way_out() {
     );
     one_line(
         &failure(&["train", "--train-limit", "32"], 1),
-        &["lower batch or raise train-limit"],
+        &["the smallest has 2; set schedule.batch to 32 or less"],
     );
     one_line(
         &failure(&["train", "--validation", "60000"], 1),

@@ -11,6 +11,7 @@ mod command_line;
 mod data_names;
 mod failed_runs;
 mod full_disk;
+mod guide;
 mod handshake;
 mod health;
 #[cfg(target_os = "linux")]

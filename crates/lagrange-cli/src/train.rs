@@ -142,13 +142,18 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
     }
     let _ = write!(
         text,
-        "steps          {} in {:.1} s, {} workers\n\
+        "steps          {} in {:.1} s, {} workers{}\n\
          weights        sha256 {}\n\
          multipliers    sha256 {}\n\
          wire           {:.1} MB\n",
         result.steps,
         result.seconds,
         result.workers,
+        if result.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        },
         result.weights_sha256,
         result.multipliers_sha256,
         result.bytes_sent as f64 / 1e6,

@@ -14,7 +14,7 @@ pub enum DataError {
     /// There is no such folder.
     #[error(
         "{path}: there is no such folder; \
-         --data needs the folder of the four IDX files of an MNIST-like set"
+         --data takes a packed set, a folder of pictures or of IDX files, arrays, tables or archives"
     )]
     NoFolder {
         /// The folder asked for.
@@ -23,7 +23,7 @@ pub enum DataError {
     /// A file where a folder belongs.
     #[error(
         "{path}: this is {what}, not a folder; \
-         --data needs the folder of the four IDX files of an MNIST-like set"
+         --data takes a packed set, a folder of pictures or of IDX files, arrays, tables or archives"
     )]
     NotAFolder {
         /// The file.

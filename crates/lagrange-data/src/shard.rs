@@ -30,9 +30,14 @@ pub enum PartitionError {
     },
     /// A batch larger than the data.
     #[error(
-        "a batch takes {per_batch} images of each shard, but the smallest shard has {smallest}; lower batch or raise train-limit"
+        "a batch of {} takes {per_batch} images of each of the {shards} shards, but the smallest has {smallest}; \
+         set schedule.batch to {} or less",
+        per_batch * shards,
+        smallest * shards
     )]
     BatchTooLarge {
+        /// Number of shards.
+        shards: usize,
         /// Images of each shard in a batch.
         per_batch: usize,
         /// Images of the smallest shard.
@@ -187,6 +192,7 @@ impl Partition {
         let smallest = self.shard_len(Split::Train, self.shards - 1);
         if smallest < per_batch {
             return Err(PartitionError::BatchTooLarge {
+                shards: self.shards,
                 per_batch,
                 smallest,
             });
@@ -393,6 +399,7 @@ mod tests {
         assert_eq!(
             partition.steps_per_epoch(13),
             Err(PartitionError::BatchTooLarge {
+                shards: 8,
                 per_batch: 13,
                 smallest: 12
             })

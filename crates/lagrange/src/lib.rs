@@ -75,6 +75,6 @@ pub use lagrange_data::{
     ClassWeights, DataError, Dataset, DatasetSummary, HeldOut, Images, LabelledSet, Normalisation,
     Question, Split, Task, TaskError,
 };
-pub use lagrange_import::{LoadError, Source, Summarised, load, summarise};
+pub use lagrange_import::{LoadError, Source, Summarised, load, summarise, test_set};
 pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};
 pub use lagrange_worker::DataSource;

@@ -36,7 +36,7 @@ mod train;
 mod worker;
 
 use anyhow::{Context as _, Result};
-use args::Command;
+use args::{Command, StartArgs};
 use baseline::BaselineArgs;
 use lagrange::machine::{DATA_BYTES, Needs, cores};
 use lagrange::{RunError, RunResult, SolveError, TrainingError};
@@ -90,11 +90,14 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     let _context = runtime.enter();
     signals::survive_limits();
     match command {
-        Command::Train(args) => ended(runtime.block_on(train::run(args, log)), args.start.run.json),
-        Command::Coordinator(args) => ended(
-            runtime.block_on(coordinator::run(args)),
-            args.start.run.json,
+        Command::Train(args) => ended(
+            runtime.block_on(train::run(args, log)),
+            &args.start,
+            !args.child,
         ),
+        Command::Coordinator(args) => {
+            ended(runtime.block_on(coordinator::run(args)), &args.start, true)
+        }
         Command::Worker(args) => runtime
             .block_on(worker::run(args))
             .map(|()| ExitCode::SUCCESS),
@@ -161,8 +164,9 @@ fn run_at_once(command: &Command) -> Result<()> {
     }
 }
 
-/// Prints what a run came to, saved or not.
-fn ended(result: Result<RunResult>, json: bool) -> Result<ExitCode> {
+/// Prints what a run came to, saved or not, and then writes its report if one is wanted.
+fn ended(result: Result<RunResult>, args: &StartArgs, with_report: bool) -> Result<ExitCode> {
+    let json = args.run.json;
     let result = result.map_err(|error| {
         let Some(RunError::Unsaved(unsaved)) = error.downcast_ref() else {
             return error;
@@ -173,7 +177,14 @@ fn ended(result: Result<RunResult>, json: bool) -> Result<ExitCode> {
             Err(_) => error,
         }
     })?;
-    train::print_result(&result, json)?;
+    let printed = train::print_result(&result, json);
+    if let Some(folder) = &result.run_dir
+        && with_report
+        && !args.no_report
+    {
+        report::write_at_end(folder, &args.run.data);
+    }
+    printed?;
     Ok(match result.interrupted {
         true => ExitCode::from(INTERRUPTED),
         false => ExitCode::SUCCESS,

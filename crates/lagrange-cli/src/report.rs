@@ -24,49 +24,81 @@ pub struct ReportArgs {
 
 /// Mistakes that are shown.
 const MISTAKES: usize = 36;
+/// Name of a run's report.
+const NAME: &str = "report.html";
 
 /// Runs the command.
 ///
 /// # Errors
 /// If a folder has no run, or the report cannot be written.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let runs = args.runs.iter().map(|path| Run::read(path));
-    let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
-    let (model, verdict) = match args.runs.as_slice() {
-        [folder] => judge(folder, args)?,
-        _ if args.data.path.is_some() => bail!("--data: only for the report of one run"),
-        _ => (None, None),
-    };
     let out = match (&args.out, args.runs.as_slice()) {
         (Some(out), _) => out.clone(),
-        (None, [folder]) => folder.join("report.html"),
-        (None, _) => "report.html".into(),
+        (None, [folder]) => folder.join(NAME),
+        (None, _) => NAME.into(),
     };
-    write_file(
-        &out,
-        page(&runs, model.as_ref(), verdict.as_ref()).as_bytes(),
-    )?;
+    match args.runs.as_slice() {
+        [folder] => {
+            let model = model_of(folder)?;
+            let verdict = model.as_ref().map(|model| judge(model, &args.data));
+            write(&out, folder, model.as_ref(), verdict.transpose()?.flatten())?;
+        }
+        _ if args.data.path.is_some() => bail!("--data: only for the report of one run"),
+        folders => {
+            let runs = folders.iter().map(|path| Run::read(path));
+            let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
+            write_file(&out, page(&runs, None, None).as_bytes())?;
+        }
+    }
     Ok(print(&format!("{}\n", out.display()))?)
 }
 
-/// The model of the run in `folder`, if it is complete, and what it makes of the test set, if that is at hand.
-fn judge(folder: &Path, args: &ReportArgs) -> Result<(Option<Model>, Option<Verdict>)> {
-    let path = folder.join("model.safetensors");
-    if !path.exists() {
-        return Ok((None, None));
+/// Writes the report of a run that has just ended into its folder. The run is complete without: what goes wrong
+/// is a warning. Data that would have to be decoded once more are left to the report command.
+pub(crate) fn write_at_end(folder: &Path, data: &SourceArgs) {
+    let is_at_hand = data.source().is_none_or(|source| source.is_decoded());
+    let written = model_of(folder).and_then(|model| {
+        let model = model.as_ref();
+        let verdict = model.filter(|_| is_at_hand).map(|model| judge(model, data));
+        write(
+            &folder.join(NAME),
+            folder,
+            model,
+            verdict.transpose()?.flatten(),
+        )
+    });
+    if let Err(error) = written {
+        tracing::warn!("the run is complete without {NAME}: {error:#}");
     }
-    let model = Model::load(&path)?;
-    let dataset = lagrange::load(args.data.source().as_ref())?;
-    let verdict = match Verdict::of(&model, &dataset, MISTAKES) {
-        Ok(verdict) => Some(verdict),
+}
+
+/// Writes the report of the run in `folder` to `out`.
+fn write(out: &Path, folder: &Path, model: Option<&Model>, verdict: Option<Verdict>) -> Result<()> {
+    let html = page(&[Run::read(folder)?], model, verdict.as_ref());
+    Ok(write_file(out, html.as_bytes())?)
+}
+
+/// The model of the run in `folder`, if it has come to one.
+fn model_of(folder: &Path) -> Result<Option<Model>> {
+    let path = folder.join("model.safetensors");
+    match path.exists() {
+        true => Ok(Some(Model::load(&path)?)),
+        false => Ok(None),
+    }
+}
+
+/// What `model` makes of the test set of `data`, if these are its own.
+fn judge(model: &Model, data: &SourceArgs) -> Result<Option<Verdict>> {
+    let (classes, test) = lagrange::test_set(data.source().as_ref())?;
+    match Verdict::of(model, &classes, &test, MISTAKES) {
+        Ok(verdict) => Ok(Some(verdict)),
         // Without --data the embedded set may just be another one.
-        Err(error) if args.data.path.is_none() => {
+        Err(error) if data.path.is_none() => {
             tell(format_args!(
                 "without confusion and mistakes: {error}; pass the run's --data"
             ));
-            None
+            Ok(None)
         }
-        Err(error) => return Err(error.into()),
-    };
-    Ok((Some(model), verdict))
+        Err(error) => Err(error.into()),
+    }
 }

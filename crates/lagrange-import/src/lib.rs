@@ -99,7 +99,7 @@ pub use error::ImportError;
 pub use format::{Format, recognise};
 pub use imported::{Imported, Part};
 pub use lagrange_data::Split;
-pub use load::{LoadError, Source, Summarised, load, open, summarise};
+pub use load::{LoadError, Source, Summarised, load, open, summarise, test_set};
 pub use opened::{Opened, ShardSplits};
 pub use options::{Channels, Layout, Options};
 pub use packed::{Block, BlockEntry, Manifest, PackedSet, pack};

@@ -42,6 +42,14 @@ impl<P: Into<PathBuf>> From<P> for Source {
     }
 }
 
+impl Source {
+    /// Whether the set has its pixels as bytes, so that it is read again in no time: packed sets and IDX files.
+    #[must_use]
+    pub fn is_decoded(&self) -> bool {
+        matches!(kind(self), Ok(Kind::Packed | Kind::Idx))
+    }
+}
+
 /// A data set without its pixels, and what was found where it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summarised {
@@ -93,6 +101,26 @@ pub fn load(source: Option<&Source>) -> Result<Arc<Dataset>, LoadError> {
         None => Ok(Arc::new(Dataset::embedded()?)),
         Some(source) => find(source)?.0.into_dataset(),
     }
+}
+
+/// The names of the classes of `source`, and its test split. Of packed sets and of the embedded MNIST no other
+/// images are read; see [`Source::is_decoded`] for the rest.
+///
+/// ```
+/// // A build with MNIST inside has data without any source.
+/// if let Ok((classes, test)) = lagrange_import::test_set(None) {
+///     assert_eq!((classes.len(), test.labels.len()), (10, 10_000));
+/// }
+/// ```
+///
+/// # Errors
+/// As [`open`].
+pub fn test_set(source: Option<&Source>) -> Result<(Vec<String>, LabelledSet), LoadError> {
+    let set = match source {
+        None => Opened::Embedded(Arc::new(DatasetSummary::load(None)?)),
+        Some(source) => find(source)?.0,
+    };
+    set.into_test()
 }
 
 /// Everything of the set of `source` but its pixels; the embedded MNIST is not unpacked for it.

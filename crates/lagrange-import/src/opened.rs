@@ -2,7 +2,8 @@
 
 use crate::{Block, Imported, LoadError, PackedSet};
 use lagrange_data::{
-    Dataset, DatasetSummary, Normalisation, Partition, Shape, ShardData, Split, SplitCounts,
+    Dataset, DatasetSummary, Images, LabelledSet, Normalisation, Partition, Shape, ShardData,
+    Split, SplitCounts,
 };
 use std::sync::Arc;
 
@@ -84,6 +85,43 @@ impl Opened {
         }
     }
 
+    /// Names of the classes, and the test split; of what is not in memory, no other images are read.
+    ///
+    /// # Errors
+    /// [`LoadError`] if a block cannot be read.
+    pub fn into_test(self) -> Result<(Vec<String>, LabelledSet), LoadError> {
+        if let Self::Memory(dataset) = self {
+            let Dataset { classes, test, .. } = Arc::unwrap_or_clone(dataset);
+            return Ok((classes, test));
+        }
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        match &self {
+            Self::Memory(_) => {}
+            Self::Packed(set) => set.for_each_block(Some(Split::Test), &mut |block| {
+                pixels.extend_from_slice(&block.pixels);
+                labels.extend_from_slice(&block.labels);
+            })?,
+            Self::Embedded(summary) => {
+                labels.extend_from_slice(&summary.test);
+                Dataset::each_embedded(Split::Test, EMBEDDED_BLOCK, &mut |_, block| {
+                    pixels.extend(block);
+                })?;
+            }
+        }
+        let Shape {
+            height,
+            width,
+            channels,
+        } = self.shape();
+        let images = Images {
+            height,
+            width,
+            channels,
+            pixels,
+        };
+        Ok((self.classes().to_vec(), LabelledSet { images, labels }))
+    }
+
     /// Everything but the pixels.
     ///
     /// # Errors
@@ -95,7 +133,7 @@ impl Opened {
             Self::Packed(set) => set,
         };
         let mut labels: [Vec<u16>; 3] = Default::default();
-        set.for_each_block(&mut |block| {
+        set.for_each_block(None, &mut |block| {
             labels[block.split as usize].extend(&block.labels);
         })?;
         let [train, validation, test] = labels;
@@ -157,7 +195,7 @@ impl Opened {
         };
         match self {
             Self::Memory(_) => {}
-            Self::Packed(set) => set.for_each_block(&mut deal)?,
+            Self::Packed(set) => set.for_each_block(None, &mut deal)?,
             Self::Embedded(summary) => for_each_embedded(summary, &mut deal)?,
         }
         Ok(cut)
@@ -195,9 +233,16 @@ fn for_each_embedded(
 }
 
 impl PackedSet {
-    fn for_each_block(&self, each: &mut dyn FnMut(&Block)) -> Result<(), LoadError> {
-        for number in 0..self.manifest().blocks.len() {
-            each(&self.read_block(number)?);
+    /// Gives every block, or every one of a split, to `each`.
+    fn for_each_block(
+        &self,
+        only: Option<Split>,
+        each: &mut dyn FnMut(&Block),
+    ) -> Result<(), LoadError> {
+        for (number, block) in self.manifest().blocks.iter().enumerate() {
+            if only.is_none_or(|split| block.split == split) {
+                each(&self.read_block(number)?);
+            }
         }
         Ok(())
     }
@@ -275,8 +320,11 @@ mod tests {
                 let cut = |opened: &Opened| opened.shards(&partition, &shards).expect("cut");
                 assert_eq!(cut(&packed), cut(&memory));
             }
-            let whole = packed.into_dataset().expect("read");
+            let whole = packed.clone().into_dataset().expect("read");
             assert_eq!(whole.sha256(), summary.sha256);
+            let test = (whole.classes.clone(), whole.test.clone());
+            assert_eq!(packed.into_test().expect("read"), test);
+            assert_eq!(memory.into_test().expect("in memory"), test);
         }
     }
 
@@ -290,7 +338,9 @@ mod tests {
         let partition = Partition::of_counts(memory.counts(), 61, 1000, None).expect("fits");
         let cut = |opened: &Opened| opened.shards(&partition, &[60, 7]).expect("cut");
         assert_eq!(cut(&embedded), cut(&memory));
-        let whole = embedded.into_dataset().expect("read");
+        let whole = embedded.clone().into_dataset().expect("read");
+        let test = (whole.classes.clone(), whole.test.clone());
+        assert_eq!(embedded.into_test().expect("read"), test);
         assert_eq!(
             Opened::from(whole).summary().expect("summary"),
             memory.summary().expect("summary")

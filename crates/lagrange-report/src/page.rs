@@ -1,10 +1,10 @@
 //! The page.
 
 use crate::chart::{Chart, Scale, short};
-use crate::pictures::{address, kernels};
+use crate::pictures::address;
 use crate::series::Series;
 use crate::{Run, Verdict};
-use lagrange::Model;
+use lagrange::{Model, kernel_pictures};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Value, json};
 
@@ -69,7 +69,14 @@ fn of_one(run: &Run, model: Option<&Model>, verdict: Option<&Verdict>) -> Markup
         div.charts { @for chart in residuals(run) { (chart.draw()) } }
         h2 { "Equations and time" }
         div.charts { @for chart in costs(run) { (chart.draw()) } }
-        @if let Some(verdict) = verdict { (judged(verdict)) }
+        @match (verdict, model) {
+            (Some(verdict), _) => (judged(verdict)),
+            (None, Some(_)) => p.faint {
+                "Figures of every class, the confusion matrix and the worst mistakes are shown by "
+                code { "lagrange report RUN_FOLDER --data PATH" } "."
+            },
+            (None, None) => {},
+        }
         @if let Some(model) = model { (drawn(model)) }
         h2 { "Configuration" }
         details { summary { "every key" } pre { (run.configuration) } }
@@ -242,8 +249,7 @@ fn judged(verdict: &Verdict) -> Markup {
         @if !verdict.mistakes.is_empty() {
             h2 { "Mistakes that the model was most sure of" }
             div.pictures { @for mistake in &verdict.mistakes {
-                @let (height, width, channels) = verdict.shape;
-                @if let Some(address) = address(&mistake.pixels, height, width, channels) {
+                @if let Some(address) = address(&mistake.picture) {
                     figure {
                         img src=(address) alt=(format!("test image {}", mistake.image));
                         figcaption {
@@ -301,8 +307,8 @@ fn drawn(model: &Model) -> Markup {
     html! {
         h2 { "Kernels of the first stage" }
         p.faint { "Grey is 0; black and white are the largest weights of all." }
-        div.pictures.kernels { @for kernel in kernels(model) {
-            figure { img src=(kernel.address) alt="kernel"; }
+        div.pictures.kernels { @for kernel in kernel_pictures(&model.network, &model.weights) {
+            @if let Some(address) = address(&kernel) { figure { img src=(address) alt="kernel"; } }
         } }
     }
 }

@@ -1,7 +1,7 @@
 //! What the run's model makes of a test set.
 
 use crate::ReportError;
-use lagrange::{Confusion, Dataset, Model};
+use lagrange::{Confusion, LabelledSet, Model, Picture};
 
 /// A wrong prediction.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +14,8 @@ pub struct Mistake {
     pub prediction: String,
     /// How sure the model was, from 0 to 1: see [`Model::probabilities`].
     pub probability: f32,
-    /// Its pixels, `[height, width, channels]`.
-    pub pixels: Vec<u8>,
+    /// The image.
+    pub picture: Picture,
 }
 
 /// Predictions of a test set beside the truth.
@@ -27,27 +27,28 @@ pub struct Verdict {
     pub confusion: Confusion,
     /// Mistakes that the model was most sure of, the worst first.
     pub mistakes: Vec<Mistake>,
-    /// Height, width and channels of the images.
-    pub shape: (usize, usize, usize),
 }
 
 impl Verdict {
-    /// Has `model` predict the test set of `dataset`; keeps at most `count` mistakes.
+    /// Has `model` predict `test`, whose labels are indices into `classes`; keeps at most `count` mistakes.
     ///
     /// # Errors
     /// [`ReportError::Model`] if the model is for other images or classes.
-    pub fn of(model: &Model, dataset: &Dataset, count: usize) -> Result<Self, ReportError> {
+    pub fn of(
+        model: &Model,
+        classes: &[String],
+        test: &LabelledSet,
+        count: usize,
+    ) -> Result<Self, ReportError> {
+        let truths = model.question.classes_of(classes);
+        let truths = truths.map_err(lagrange::ModelError::from)?;
         let classes = model.question.names().to_vec();
-        let truths = model
-            .question
-            .classes_of(&dataset.classes)
-            .map_err(lagrange::ModelError::from)?;
-        let images = &dataset.test.images;
+        let images = &test.images;
         let scores = model.scores(images)?;
         let outputs = scores.chunks_exact(model.network.outputs());
         let mut wrong: Vec<(usize, usize, usize, f32)> = Vec::new();
-        let mut pairs = Vec::with_capacity(dataset.test.labels.len());
-        for (image, (outputs, &label)) in outputs.zip(&dataset.test.labels).enumerate() {
+        let mut pairs = Vec::with_capacity(test.labels.len());
+        for (image, (outputs, &label)) in outputs.zip(&test.labels).enumerate() {
             let truth = truths[usize::from(label)];
             let prediction = model.question.predict(outputs);
             pairs.push((truth, prediction));
@@ -62,13 +63,17 @@ impl Verdict {
             truth: classes[truth].clone(),
             prediction: classes[said].clone(),
             probability,
-            pixels: images.image(image).to_vec(),
+            picture: Picture {
+                height: images.height,
+                width: images.width,
+                channels: images.channels,
+                pixels: images.image(image).to_vec(),
+            },
         };
         let mistakes = wrong.into_iter().map(mistake).collect();
         Ok(Self {
             confusion: Confusion::of(classes.len(), pairs.into_iter()),
             mistakes,
-            shape: (images.height, images.width, images.channels),
             classes,
         })
     }

@@ -28,8 +28,9 @@
 //! | `run` | the coordinator's side of a run, from its configuration or checkpoint to its result |
 //! | `model` | trained models: files, predictions, evaluation |
 //! | `export` | models in the formats of other programs: ONNX, PyTorch, NumPy |
-//! | `run_folder` | configuration, metrics, checkpoints, model and result of a run |
+//! | `run_folder` | configuration, metrics, TensorBoard's events, checkpoints, model and result of a run |
 //! | `observer` | what watches a run |
+//! | `picture` | kernels as pictures |
 //! | `seeds` | lists of seeds as people write them |
 //! | [`machine`] | what is needed of the system: BLAS, threads, files |
 //!
@@ -44,6 +45,7 @@ mod folder;
 pub mod machine;
 mod model;
 mod observer;
+mod picture;
 mod run;
 mod run_folder;
 mod seeds;
@@ -55,6 +57,7 @@ pub use export::{ExportFormat, ExportedFile};
 pub use folder::{FolderError, lock, make_folder, write_file};
 pub use model::{ClassFigures, Confusion, Model, ModelError, Scorer};
 pub use observer::Observer;
+pub use picture::{Picture, kernel_pictures};
 pub use run::{Run, RunDir, run_spec};
 pub use run_folder::{BestFigures, RunResult, Unsaved, as_text};
 pub use seeds::{Seeds, SeedsError};
@@ -72,6 +75,6 @@ pub use lagrange_data::{
     ClassWeights, DataError, Dataset, DatasetSummary, HeldOut, Images, LabelledSet, Normalisation,
     Question, Split, Task, TaskError,
 };
-pub use lagrange_import::{LoadError, Source, Summarised, load, summarise};
+pub use lagrange_import::{LoadError, Source, Summarised, load, summarise, test_set};
 pub use lagrange_protocol::{Config, DatasetFacts, RunSpec, SpecError};
 pub use lagrange_worker::DataSource;

@@ -8,8 +8,8 @@ use crate::{
     Config, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop, Task,
 };
 use lagrange_coordinator::{
-    CheckpointError, Identity, Journal, Plan, Rules, Security, ServeOptions, Served, Snapshot,
-    Training, hexadecimal, serve,
+    CheckpointError, Identity, Plan, Rules, Security, ServeOptions, Served, Snapshot, Training,
+    hexadecimal, serve,
 };
 use lagrange_core::weights::Weights;
 use lagrange_import::summarise;
@@ -105,7 +105,7 @@ impl Prepared {
         mut surroundings: Surroundings,
     ) -> Result<Self, RunError> {
         let summary = summary_of(&data, &mut surroundings.observers)?;
-        let (folder, config) = RunFolder::reopen(path, epochs)?;
+        let (mut folder, config) = RunFolder::reopen(path, epochs)?;
         let checkpoints = folder.checkpoints();
         checkpoints.tidy();
         let found = checkpoints.newest();
@@ -133,7 +133,7 @@ impl Prepared {
             }
         };
         folder.rewrite_config(&config)?;
-        folder.keep_metrics(kept.as_ref())?;
+        folder.keep_metrics(kept)?;
         Ok(Self {
             config,
             training,
@@ -176,7 +176,11 @@ impl Prepared {
         } = self;
         let folder = open(folder, &config, &training)?;
         let mut observers = surroundings.observers;
-        let journal = folder.as_ref().map(RunFolder::metrics).transpose()?;
+        let network = training.network();
+        let journal = folder
+            .as_ref()
+            .map(|folder| folder.journal(network.clone()));
+        let journal = journal.transpose()?;
         let held_out = training.spec().held_out();
         let mut model = Model {
             question: training.spec().question(),
@@ -195,7 +199,7 @@ impl Prepared {
         let options = ServeOptions {
             dataset_sha256,
             checkpoints: folder.as_ref().map(RunFolder::checkpoints),
-            journal: journal.map(|metrics| Box::new(metrics) as Box<dyn Journal>),
+            journal,
             security: surroundings.security,
             observer,
             own_threads: true,

@@ -20,6 +20,9 @@ pub struct StartArgs {
     /// number of workers may be another. A run that is complete goes on for more --epochs.
     #[arg(long, value_name = "RUN_FOLDER")]
     pub resume: Option<PathBuf>,
+    /// Write no report.html at the end.
+    #[arg(long)]
+    pub no_report: bool,
     /// Its rules.
     #[command(flatten)]
     pub rules: RuleArgs,

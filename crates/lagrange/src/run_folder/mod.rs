@@ -4,6 +4,7 @@ mod best;
 mod derived;
 mod metrics;
 mod result;
+mod tensorboard;
 
 pub(crate) use best::BestModel;
 pub(crate) use metrics::Kept;
@@ -11,13 +12,14 @@ pub use result::{BestFigures, RunResult, Unsaved, as_text};
 
 use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, write_file};
 use crate::model::Model;
-use crate::{Config, RunError};
-use lagrange_coordinator::{Access, CheckpointStore, Place, means_full, write_whole};
+use crate::{Config, Network, Observed, RunError};
+use lagrange_coordinator::{Access, CheckpointStore, Journal, Place, means_full, write_whole};
 use metrics::JsonLines;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tensorboard::{TensorBoard, event_files};
 
 /// Room kept for the result, which is a page of text.
 const RESULT_BYTES: u64 = 16 << 10;
@@ -38,6 +40,8 @@ pub(crate) struct RunFolder {
     is_new: bool,
     /// Room for model and result, which a full disk must not cost.
     places: Option<[Place; 2]>,
+    /// The moment that a run goes on from, if it has begun before.
+    kept: Option<Kept>,
     _lock: Option<File>,
 }
 
@@ -66,6 +70,7 @@ impl RunFolder {
             path,
             is_new: true,
             places: None,
+            kept: None,
             _lock: lock,
         })
     }
@@ -98,6 +103,7 @@ impl RunFolder {
             path,
             is_new: false,
             places: None,
+            kept: None,
             _lock: lock,
         };
         Ok((folder, config))
@@ -146,6 +152,9 @@ impl RunFolder {
         for name in [CONFIG, METRICS, ".lock"] {
             let _ = std::fs::remove_file(self.path.join(name));
         }
+        for path in event_files(&self.path) {
+            let _ = std::fs::remove_file(path);
+        }
         // Not where the user keeps something else in it.
         let _ = std::fs::remove_dir(&self.path);
     }
@@ -155,27 +164,31 @@ impl RunFolder {
     ///
     /// # Errors
     /// If they cannot be rewritten.
-    pub(crate) fn keep_metrics(&self, kept: Option<&Kept>) -> Result<(), FolderError> {
+    pub(crate) fn keep_metrics(&mut self, kept: Option<Kept>) -> Result<(), FolderError> {
         let path = self.path.join(METRICS);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let (mut good, mut end) = (0, 0);
         for line in text.split_inclusive('\n') {
             end += line.len();
             // The last one may have been cut off.
-            if line.ends_with('\n') && kept.is_some_and(|kept| kept.has(line)) {
+            if line.ends_with('\n') && kept.as_ref().is_some_and(|kept| kept.has(line)) {
                 good = end;
             }
         }
+        self.kept = kept;
         write_file(&path, &text.as_bytes()[..good])
     }
 
-    /// What appends every event to the metrics.
+    /// What appends every event of the training of `network` to the metrics, and to TensorBoard's events.
     ///
     /// # Errors
-    /// If they cannot be written.
-    pub(crate) fn metrics(&self) -> Result<JsonLines, FolderError> {
+    /// If the metrics cannot be written.
+    pub(crate) fn journal(&self, network: Network) -> Result<Box<dyn Journal>, FolderError> {
         let path = self.path.join(METRICS);
-        JsonLines::append(&path).map_err(unwritten(&path))
+        Ok(Box::new(Journals {
+            metrics: JsonLines::append(&path).map_err(unwritten(&path))?,
+            events: TensorBoard::begin(&self.path, network, self.kept.as_ref()),
+        }))
     }
 
     /// What keeps the model that was best on held-out images, like `model` but for its weights.
@@ -236,6 +249,20 @@ impl RunFolder {
         }
         self.derive(&card, result.epochs);
         Ok(result)
+    }
+}
+
+/// The journals of a run, in the order in which they hear of an event.
+#[derive(Debug)]
+struct Journals {
+    metrics: JsonLines,
+    events: TensorBoard,
+}
+
+impl Journal for Journals {
+    fn keep(&mut self, observed: &Observed) {
+        self.metrics.keep(observed);
+        self.events.keep(observed);
     }
 }
 

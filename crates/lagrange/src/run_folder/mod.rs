@@ -1,26 +1,34 @@
 //! The run folder: configuration, metrics as JSON lines, model and result.
 
 mod best;
+mod certificate;
 mod derived;
 mod metrics;
 mod result;
+mod shards;
 
 pub(crate) use best::BestModel;
 pub(crate) use metrics::Kept;
+pub(crate) use shards::{ShardRecords, ShardsFile, ShardsHead, ShardsStep};
+pub use certificate::{CertificateFigures, NotRun, failure};
 pub use result::{BestFigures, RunResult, Unsaved, as_text};
+pub use shards::NotShards;
 
 use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, write_file};
 use crate::model::Model;
-use crate::{Config, RunError};
-use lagrange_coordinator::{Access, CheckpointStore, Place, means_full, write_whole};
+use crate::{Config, Observed, RunError};
+use lagrange_coordinator::{
+    Access, CheckpointStore, Journal, Place, means_full, write_whole,
+};
 use metrics::JsonLines;
+use shards::ShardsWriter;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Room kept for the result, which is a page of text.
-const RESULT_BYTES: u64 = 16 << 10;
+const RESULT_BYTES: u64 = 32 << 10;
 /// How long a full disk may take to get room for model and result.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Beginning of the names of files that have no contents yet.
@@ -29,6 +37,20 @@ const UNFINISHED: &str = ".place-";
 const CONFIG: &str = "config.toml";
 /// The metrics' file.
 const METRICS: &str = "metrics.jsonl";
+
+/// What keeps the events of a run in its folder.
+#[derive(Debug)]
+pub(crate) struct RunJournal {
+    metrics: JsonLines,
+    shards: ShardsWriter,
+}
+
+impl Journal for RunJournal {
+    fn keep(&mut self, observed: &Observed) {
+        self.metrics.keep(observed);
+        self.shards.keep(observed);
+    }
+}
 
 /// An open run folder. No other process opens it meanwhile.
 #[derive(Debug)]
@@ -143,7 +165,7 @@ impl RunFolder {
             return;
         }
         drop(self.places);
-        for name in [CONFIG, METRICS, ".lock"] {
+        for name in [CONFIG, METRICS, ShardsFile::NAME, ".lock"] {
             let _ = std::fs::remove_file(self.path.join(name));
         }
         // Not where the user keeps something else in it.
@@ -169,13 +191,25 @@ impl RunFolder {
         write_file(&path, &text.as_bytes()[..good])
     }
 
-    /// What appends every event to the metrics.
+    /// What appends every event to the metrics, and every step to the shard record of `head`.
     ///
     /// # Errors
     /// If they cannot be written.
-    pub(crate) fn metrics(&self) -> Result<JsonLines, FolderError> {
+    pub(crate) fn journal(&self, head: ShardsHead) -> Result<RunJournal, FolderError> {
         let path = self.path.join(METRICS);
-        JsonLines::append(&path).map_err(unwritten(&path))
+        Ok(RunJournal {
+            metrics: JsonLines::append(&path).map_err(unwritten(&path))?,
+            shards: ShardsFile::of(&self.path).append(head)?,
+        })
+    }
+
+    /// Keeps the shard record up to the moment that a resumed run goes on from, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be rewritten.
+    pub(crate) fn keep_shards(&self, kept: Option<&Kept>) -> Result<(), FolderError> {
+        let step = kept.map_or(0, |kept| kept.step);
+        ShardsFile::of(&self.path).keep(step)
     }
 
     /// What keeps the model that was best on held-out images, like `model` but for its weights.

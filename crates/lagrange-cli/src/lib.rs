@@ -24,6 +24,7 @@ mod output;
 mod parse;
 mod predict;
 mod progress;
+mod replay;
 mod report;
 mod runs;
 mod security;
@@ -120,6 +121,7 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
             .block_on(serve::run(args))
             .map(|()| ExitCode::SUCCESS),
         Command::Predict(args) => predict::run(args).map(success_if),
+        Command::Replay(args) => replay::run(args).map(success_if),
         rest => run_at_once(rest).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -135,6 +137,7 @@ fn needs(command: &Command, log: &str) -> Result<Needs> {
         Command::Coordinator(args) => args.cluster().needs(),
         Command::Worker(args) => computing(worker::threads(args)),
         Command::Bench(_) | Command::Baseline(_) => computing(cores()),
+        Command::Replay(args) => computing(args.threads()),
         _ => Needs::default(),
     })
 }
@@ -159,6 +162,7 @@ fn run_at_once(command: &Command) -> Result<()> {
         | Command::Compare(_)
         | Command::Sweep(_)
         | Command::Predict(_)
+        | Command::Replay(_)
         | Command::Serve(_)
         | Command::Bench(_) => unreachable!("run by the caller"),
     }

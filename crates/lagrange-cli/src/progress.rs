@@ -2,7 +2,7 @@
 
 use crate::output::{has_terminal, tell};
 use indicatif::{ProgressBar, ProgressStyle};
-use lagrange::{Observed, Observer, RunEvent};
+use lagrange::{Observed, Observer, RunEvent, failure};
 use std::net::SocketAddr;
 
 /// Shows a run as it goes.
@@ -104,6 +104,10 @@ impl Observer for Progress {
             } => self.line(&format!(
                 "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
                 self.total
+            )),
+            RunEvent::FailedCheck(failed) => tell(format_args!(
+                "warning: a check of optimality failed: {}; more of its kind are in the certificate only",
+                failure(&failed.failed)
             )),
             RunEvent::Best(_) | RunEvent::Iterate { .. } => {}
             RunEvent::Evaluation(evaluation) => {

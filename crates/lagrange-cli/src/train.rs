@@ -145,6 +145,7 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
         "steps          {} in {:.1} s, {} workers{}\n\
          weights        sha256 {}\n\
          multipliers    sha256 {}\n\
+         certificate    {}\n\
          wire           {:.1} MB\n",
         result.steps,
         result.seconds,
@@ -156,6 +157,7 @@ pub fn print_result(result: &RunResult, json: bool) -> Result<()> {
         },
         result.weights_sha256,
         result.multipliers_sha256,
+        result.certificate,
         result.bytes_sent as f64 / 1e6,
     );
     if let Some(run_dir) = &result.run_dir {

@@ -50,7 +50,7 @@ pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan, PlanError};
 pub use records::Journal;
-pub use report::{Best, Evaluation, RunEvent, StepMetrics};
+pub use report::{Best, Evaluation, FailedCheck, RunEvent, StepMetrics};
 pub use round::RoundTotal;
 pub use rules::Rules;
 pub use serve::{

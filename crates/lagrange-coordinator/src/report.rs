@@ -1,5 +1,6 @@
 //! What a run tells about itself while it runs: one record per event, written as JSON lines.
 
+use lagrange_core::check::Entry;
 use lagrange_core::weights::Weights;
 use lagrange_data::Split;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub enum RunEvent {
         /// What gave the divergence away.
         reason: String,
     },
+    /// A check of optimality failed; told once for each kind of check.
+    FailedCheck(FailedCheck),
     /// A split was evaluated.
     Evaluation(Evaluation),
     /// The validation split was never predicted as well before.
@@ -48,6 +51,15 @@ pub enum RunEvent {
         #[serde(skip)]
         weights: Arc<Weights>,
     },
+}
+
+/// A check of optimality that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FailedCheck {
+    /// Steps completed with it.
+    pub step: u64,
+    /// The check, with the place where it failed.
+    pub failed: Entry,
 }
 
 /// The iterate that predicts the validation split best so far; of equal ones the first.
@@ -98,6 +110,9 @@ pub struct StepMetrics {
     pub multiplier_rms: f64,
     /// Share of the step length left: 1 falls to 0 over the run.
     pub rate: f32,
+    /// CRC-32 of what each shard answered, before anything was added up.
+    #[serde(skip)]
+    pub checksums: Vec<u32>,
 }
 
 /// Accuracy on a split.

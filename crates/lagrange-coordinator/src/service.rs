@@ -340,7 +340,8 @@ impl Session {
             }
             let complete = match message.kind {
                 Some(worker_message::Kind::Reply(reply)) => {
-                    let header = ReplyHeader::from(reply);
+                    let header = ReplyHeader::try_from(reply)
+                        .map_err(|error| Status::invalid_argument(error.to_string()))?;
                     let expected = self
                         .connections
                         .owed(self.worker, &header)

@@ -36,6 +36,7 @@
 //! | [`equations`], [`solver`] | equations of the weight updates as flat sums; their solvers |
 //! | [`penalties`], [`residual`] | penalties; loss, residuals and objective of a step |
 //! | [`schedule`] | schedules, with their worker and coordinator halves and their parameters |
+//! | [`check`] | checks of the sub-problems' optimality while a run goes |
 //! | [`tree`], [`random`] | sums over shards in a fixed order; keyed random streams |
 //! | [`blas`], [`finite`] | calls of OpenBLAS; test for non-finite values |
 //!
@@ -73,6 +74,7 @@
 
 pub mod activation;
 pub mod blas;
+pub mod check;
 pub mod convolution;
 pub mod equations;
 pub mod finite;

@@ -23,6 +23,8 @@ pub enum Purpose {
     State,
     /// Equations drawn for the sampled solver. Step counts rounds.
     Equations,
+    /// Samples, windows and perturbations of the checks of a run. Step is the training step.
+    Checks,
 }
 
 /// The random stream of `(seed, purpose, shard, step)`.

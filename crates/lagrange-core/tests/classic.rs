@@ -1,6 +1,7 @@
 //! Whole classic steps: against the streaming sweep, and against the objective that they minimise.
 
 use lagrange_core::activation::ActivationUpdate;
+use lagrange_core::check::{Check, Checks};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
 use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
@@ -79,6 +80,7 @@ struct Given {
     sums: Vec<f32>,
     residuals: Vec<f32>,
     equations: Vec<f32>,
+    checks: Checks,
 }
 
 impl Problem {
@@ -104,11 +106,14 @@ impl Problem {
             multipliers: &vec![0.25; sizes.rows_in],
             positions: &self.positions,
             shared: &vec![1.0; sizes.shared - self.network.weights()],
+            loaded: &self.weights,
             key: (5, 0),
         };
+        let mut checks = Checks::default();
         let output = ShardOutput {
             sums: &mut sums,
             rows: &mut rows,
+            checks: &mut checks,
         };
         let scalars = worker.run(round, &input, state, output);
         let equations = rows.split_off(sizes.rows_in);
@@ -117,6 +122,7 @@ impl Problem {
             sums,
             residuals: rows,
             equations,
+            checks,
         }
     }
 
@@ -126,6 +132,7 @@ impl Problem {
         loop {
             let round = coordinator.round(step);
             let given = self.round(schedule, Some(state), round);
+            assert_holds(&given.checks);
             let totals = Totals {
                 sums: &given.sums,
                 scalars: &given.scalars,
@@ -133,10 +140,22 @@ impl Problem {
             };
             let done = coordinator.absorb(round, &totals, 1.0, &mut self.weights);
             if let Some(done) = done.expect("solvable") {
+                assert_holds(&done.checks);
                 return done;
             }
         }
     }
+}
+
+fn assert_holds(checks: &Checks) {
+    for tally in checks.tallies() {
+        assert_eq!(tally.held, tally.ran, "{tally:?}");
+    }
+}
+
+fn ran(checks: &Checks, check: Check) -> u64 {
+    let of_kind = checks.tallies().iter().filter(|tally| tally.check == check);
+    of_kind.map(|tally| tally.ran).sum()
 }
 
 fn close(left: &[f32], right: &[f32]) {
@@ -350,4 +369,73 @@ fn a_round_that_does_not_follow_is_refused() {
     assert_eq!(advance(0, 3).map_err(|lost| lost.shard), Err(3));
     assert_eq!(advance(1, 0), Ok(()));
     assert!(schedule.sizes(Round { stage: 4, ..FIRST }).is_none());
+}
+
+/// Every solver and order: the checks that make sense there run, and hold from step to step.
+#[test]
+fn checks_run_and_hold_in_every_order_with_every_solver() {
+    for solver in [
+        SolverKind::Gram,
+        SolverKind::Sampled,
+        SolverKind::PseudoInverse,
+    ] {
+        for order in [
+            BlockOrder::Taylor,
+            BlockOrder::InputFirst,
+            BlockOrder::OutputFirst,
+        ] {
+            let mut problem = problem(9);
+            let classic = ClassicParams {
+                order,
+                reset_every: 2,
+                ..ClassicParams::default()
+            };
+            let params = ScheduleParams {
+                check_every: 1,
+                equations: 4.0,
+                ..params(solver)
+            };
+            let classic = Classic::new(&params, &classic, &problem.network, CUT);
+            let mut state = ShardState::new(&problem.network, SAMPLES);
+            for step in 0..4 {
+                let done = problem.step(&classic, &mut state, step);
+                // One system a stage.
+                assert_eq!(
+                    ran(&done.checks, Check::NormalEquations),
+                    3,
+                    "{solver:?} {order:?}"
+                );
+            }
+        }
+    }
+}
+
+/// From a forward pass backwards the objective falls block by block; in the other orders nothing says so.
+#[test]
+fn the_objective_is_followed_where_a_sweep_lowers_it() {
+    for (order, followed) in [
+        (BlockOrder::OutputFirst, true),
+        (BlockOrder::InputFirst, false),
+    ] {
+        let classic = ClassicParams {
+            order,
+            reset_every: 1,
+            ..ClassicParams::default()
+        };
+        let problem = problem(3);
+        let schedule = problem.classic(SolverKind::Gram, &classic);
+        let mut state = ShardState::new(&problem.network, SAMPLES);
+        let given = problem.round(&schedule, Some(&mut state), FIRST);
+        assert_holds(&given.checks);
+        assert_eq!(ran(&given.checks, Check::OutputProx), 1);
+        assert_eq!(
+            ran(&given.checks, Check::Sweep),
+            if followed { 5 } else { 0 }
+        );
+        let without = params(SolverKind::Gram).unchecked(&classic);
+        assert_eq!(
+            without.iter().any(|(check, _)| *check == Check::Sweep),
+            !followed
+        );
+    }
 }

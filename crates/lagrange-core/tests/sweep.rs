@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use lagrange_core::activation::ActivationUpdate;
+use lagrange_core::check::{Check, Checks};
 use lagrange_core::equations::EquationLayout;
 use lagrange_core::loss::Loss;
 use lagrange_core::network::{
@@ -34,6 +35,7 @@ struct Swept {
     scalars: StepScalars,
     sums: Vec<f32>,
     residuals: Vec<f32>,
+    checks: Checks,
 }
 
 impl Case {
@@ -93,11 +95,14 @@ impl Case {
             multipliers: &self.multipliers,
             positions: &[0; SAMPLES],
             shared: &[1.0],
+            loaded: &self.weights,
             key: (self.seed, 0),
         };
+        let mut checks = Checks::default();
         let output = ShardOutput {
             sums: &mut sums,
             rows: &mut residuals,
+            checks: &mut checks,
         };
         let round = Round {
             step: 0,
@@ -109,6 +114,7 @@ impl Case {
             scalars,
             sums,
             residuals,
+            checks,
         }
     }
 }
@@ -209,6 +215,30 @@ proptest! {
         for (left, whole) in scalars.coupling.iter().zip(&scalars.output[1..]) {
             prop_assert!(*left <= whole * (1.0 + 1e-4) + 1e-6, "an activation update must not widen a residual");
         }
+    }
+
+    /// Whatever the layers, the loss and the penalties: of the sample watched every check holds.
+    #[test]
+    fn every_check_of_a_sweep_holds(case in cases()) {
+        let Swept { checks, .. } = case.sweep(false);
+        for tally in checks.tallies() {
+            prop_assert_eq!(tally.held, tally.ran, "{:?}", tally);
+        }
+        let ran = |check| checks.tallies().iter().filter(|tally| tally.check == check).map(|tally| tally.ran).sum::<u64>();
+        prop_assert_eq!((ran(Check::OutputProx), ran(Check::NormalEquations)), (1, 0));
+        prop_assert!(ran(Check::Sweep) == 1 || ran(Check::Sweep) as usize == 2 * case.network.len() - 1);
+    }
+
+    #[test]
+    fn checks_change_no_bit(case in cases()) {
+        let mut unchecked = Case { params: ScheduleParams { check_every: 0, ..case.params.clone() }, ..case };
+        let (without, _) = (unchecked.sweep(true), unchecked.params.check_every = 1);
+        let with = unchecked.sweep(true);
+        prop_assert!(without.checks.tallies().is_empty() && !with.checks.tallies().is_empty());
+        prop_assert_eq!(without.scalars, with.scalars);
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&without.sums), bits(&with.sums));
+        prop_assert_eq!(bits(&without.residuals), bits(&with.residuals));
     }
 
     #[test]

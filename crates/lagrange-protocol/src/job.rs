@@ -1,6 +1,6 @@
 //! Work and reply of a round, as plain types.
 
-use crate::{ConversionError, Framed, v1};
+use crate::{ConversionError, Framed, ShardRecord, v1};
 use lagrange_core::schedule::Round;
 use lagrange_core::tree::Node;
 use lagrange_data::Split;
@@ -109,6 +109,8 @@ pub struct ReplyHeader {
     pub shards: Vec<u32>,
     /// Values of the payload.
     pub payload_floats: u64,
+    /// What each shard's work came to, in the order of `shards`.
+    pub records: Vec<ShardRecord>,
 }
 
 /// A reply received: header and payload.
@@ -252,12 +254,16 @@ impl From<ReplyHeader> for v1::Reply {
             nodes: nodes.collect(),
             shards: reply.shards,
             payload_floats: reply.payload_floats,
+            records: reply.records.into_iter().map(Into::into).collect(),
         }
     }
 }
 
-impl From<v1::Reply> for ReplyHeader {
-    fn from(reply: v1::Reply) -> Self {
+impl TryFrom<v1::Reply> for ReplyHeader {
+    type Error = ConversionError;
+
+    fn try_from(reply: v1::Reply) -> Result<Self, ConversionError> {
+        let records = reply.records.into_iter().map(ShardRecord::try_from);
         let nodes = reply.nodes.into_iter().map(|sum| NodeSum {
             node: Node {
                 level: sum.level,
@@ -265,14 +271,15 @@ impl From<v1::Reply> for ReplyHeader {
             },
             scalars: sum.scalars,
         });
-        Self {
+        Ok(Self {
             run: reply.run,
             round: reply.round,
             attempt: reply.attempt,
             nodes: nodes.collect(),
             shards: reply.shards,
             payload_floats: reply.payload_floats,
-        }
+            records: records.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -320,8 +327,12 @@ mod tests {
             }],
             shards: vec![2, 3],
             payload_floats: 3,
+            records: vec![ShardRecord::default(), ShardRecord::default()],
         };
-        assert_eq!(ReplyHeader::from(v1::Reply::from(reply.clone())), reply);
+        assert_eq!(
+            ReplyHeader::try_from(v1::Reply::from(reply.clone())),
+            Ok(reply)
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | `spec` | [`RunSpec`]: configuration and facts of the dataset, as one text |
 //! | `job` | [`Job`], [`Work`] and [`Reply`] as plain types |
 //! | `shape` | [`sizes_of`]: sizes of a job's messages |
+//! | `record` | [`ShardRecord`]: checksum and checks of one shard's work |
 //! | `payload`, `frames` | [`Payload`] to send, [`frames`] that carry it, [`Assembler`] to receive it |
 //! | `handshake` | [`check_hello`], [`check_ready`]: admission of workers |
 //! | `address`, `host` | [`Address`] and [`Host`], as users write them |
@@ -37,6 +38,7 @@ mod job;
 mod ledger;
 pub mod limits;
 mod payload;
+mod record;
 mod shape;
 mod sniff;
 mod spec;
@@ -57,6 +59,7 @@ pub use host::{Host, HostError};
 pub use job::{Job, NodeSum, Reply, ReplyHeader, Work, WorkHeader};
 pub use ledger::{Ledger, wire_bytes};
 pub use payload::Payload;
+pub use record::{ShardRecord, chained_crc32, part_crc32};
 pub use shape::sizes_of;
 pub use sniff::{Sniffer, Spoken};
 pub use spec::{DatasetFacts, RunSpec, SpecError};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Protocol version, raised by every change that an older build would misunderstand.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// Largest message either side decodes: a chunk and its envelope, with room to spare.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;

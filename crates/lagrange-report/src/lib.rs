@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `run` | [`Run`]: result, configuration and metrics of a run folder |
 //! | `verdict` | [`Verdict`]: confusion, figures of classes, the worst mistakes |
+//! | `certificate` | checks of optimality that ran |
 //! | `series` | curves, thinned out to what can be drawn |
 //! | `chart` | one chart as SVG |
 //! | `pictures` | kernels and images as PNG within the page |
 //! | `page` | [`page`]: the HTML |
 
+mod certificate;
 mod chart;
 mod page;
 mod pictures;

@@ -1,5 +1,6 @@
 //! The page.
 
+use crate::certificate;
 use crate::chart::{Chart, Scale, short};
 use crate::pictures::address;
 use crate::series::Series;
@@ -69,6 +70,7 @@ fn of_one(run: &Run, model: Option<&Model>, verdict: Option<&Verdict>) -> Markup
         div.charts { @for chart in residuals(run) { (chart.draw()) } }
         h2 { "Equations and time" }
         div.charts { @for chart in costs(run) { (chart.draw()) } }
+        (certificate::section(run))
         @match (verdict, model) {
             (Some(verdict), _) => (judged(verdict)),
             (None, Some(_)) => p.faint {

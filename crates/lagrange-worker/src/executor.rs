@@ -40,6 +40,11 @@ impl Threads {
             .build()?;
         Ok(Self(pool))
     }
+
+    /// Runs `work` on the pool while the caller waits for what it returns.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
 }
 
 impl Executor for Threads {

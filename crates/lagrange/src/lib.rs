@@ -31,6 +31,7 @@
 //! | `run_folder` | configuration, metrics, TensorBoard's events, checkpoints, model and result of a run |
 //! | `observer` | what watches a run |
 //! | `picture` | kernels as pictures |
+//! | `replay` | steps of a run done again, and compared with what it recorded |
 //! | `seeds` | lists of seeds as people write them |
 //! | [`machine`] | what is needed of the system: BLAS, threads, files |
 //!
@@ -46,6 +47,7 @@ pub mod machine;
 mod model;
 mod observer;
 mod picture;
+mod replay;
 mod run;
 mod run_folder;
 mod seeds;
@@ -58,14 +60,18 @@ pub use folder::{FolderError, lock, make_folder, write_file};
 pub use model::{ClassFigures, Confusion, Model, ModelError, Scorer};
 pub use observer::Observer;
 pub use picture::{Picture, kernel_pictures};
+pub use replay::{Comparison, Difference, Replay, ReplayError, Replayed};
 pub use run::{Run, RunDir, run_spec};
-pub use run_folder::{BestFigures, RunResult, Unsaved, as_text};
+pub use run_folder::{
+    BestFigures, CertificateFigures, NotRun, NotShards, RunResult, Unsaved, as_text, failure,
+};
 pub use seeds::{Seeds, SeedsError};
 
 pub use lagrange_coordinator::{
-    Best, Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop,
-    TrainingError,
+    Best, Evaluation, FailedCheck, Observed, Rules, RunEvent, Security, ServeError, StepMetrics,
+    Stop, TrainingError,
 };
+pub use lagrange_core::check::{Check, Entry};
 pub use lagrange_core::loss::{Loss, LossFunction, RegisterLossError};
 pub use lagrange_core::network::{
     Activation, Kernel, LayerSpec, Network, NetworkSpec, Padding, Pool, Shape,

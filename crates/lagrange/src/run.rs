@@ -3,7 +3,7 @@
 use crate::folder::FolderError;
 use crate::model::Model;
 use crate::observer::{Observers, Seen};
-use crate::run_folder::{Kept, RunFolder, RunResult};
+use crate::run_folder::{Kept, RunFolder, RunResult, ShardsHead};
 use crate::{
     Config, DataSource, DatasetFacts, DatasetSummary, RunError, RunSpec, Split, Stop, Task,
 };
@@ -133,6 +133,7 @@ impl Prepared {
             }
         };
         folder.rewrite_config(&config)?;
+        folder.keep_shards(kept.as_ref())?;
         folder.keep_metrics(kept)?;
         Ok(Self {
             config,
@@ -177,9 +178,14 @@ impl Prepared {
         let folder = open(folder, &config, &training)?;
         let mut observers = surroundings.observers;
         let network = training.network();
+        let head = ShardsHead {
+            dataset_sha256,
+            shards: training.spec().shards() as u32,
+            kernels: lagrange_core::blas::core_name(),
+        };
         let journal = folder
             .as_ref()
-            .map(|folder| folder.journal(network.clone()));
+            .map(|folder| folder.journal(head, network.clone()));
         let journal = journal.transpose()?;
         let held_out = training.spec().held_out();
         let mut model = Model {

@@ -5,8 +5,9 @@ use super::{assert_sound, byte, number, place, value};
 use crate::RUN;
 use arbitrary::Unstructured;
 use lagrange_coordinator::{Command, Event, Snapshot, Training, WorkerId};
+use lagrange_core::check::{Check, Tally};
 use lagrange_core::tree::Node;
-use lagrange_protocol::{NodeSum, Reply, ReplyHeader};
+use lagrange_protocol::{NodeSum, Reply, ReplyHeader, ShardRecord};
 use lagrange_worker::Compute;
 use std::time::Duration;
 
@@ -153,6 +154,7 @@ fn any_reply(bytes: &mut Unstructured<'_>) -> Reply {
             nodes: Vec::new(),
             shards: Vec::new(),
             payload_floats: 0,
+            records: Vec::new(),
         },
         payload: Vec::new(),
     };
@@ -160,9 +162,19 @@ fn any_reply(bytes: &mut Unstructured<'_>) -> Reply {
     reply
 }
 
+fn any_tally(bytes: &mut Unstructured<'_>) -> Tally {
+    Tally {
+        check: Check::ALL[usize::from(byte(bytes)) % Check::ALL.len()],
+        stage: usize::from(byte(bytes) % 4),
+        ran: number(bytes),
+        held: number(bytes),
+        worst: value(bytes).into(),
+    }
+}
+
 fn change(reply: &mut Reply, bytes: &mut Unstructured<'_>) {
     let header = &mut reply.header;
-    match byte(bytes) % 12 {
+    match byte(bytes) % 14 {
         0 => header.run = "another".to_owned(),
         1 => header.round = number(bytes),
         2 => header.attempt = number(bytes) as u32,
@@ -192,6 +204,11 @@ fn change(reply: &mut Reply, bytes: &mut Unstructured<'_>) {
                 }
             }
         }
+        12 => header.records.push(ShardRecord {
+            crc32: number(bytes) as u32,
+            checks: vec![any_tally(bytes); usize::from(byte(bytes) % 3)],
+        }),
+        13 => drop(header.records.pop()),
         8 => drop(reply.payload.pop()),
         9 => reply.payload.push(value(bytes)),
         10 => {

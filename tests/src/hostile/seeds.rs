@@ -5,11 +5,12 @@ use super::{altered_checkpoint, checkpoint, cluster, configuration, idx, message
 use super::{model, run_spec, work};
 use crate::{RUN, SIDE, bars, write_idx};
 use lagrange::{Model, presets};
+use lagrange_core::check::{Check, Tally};
 use lagrange_core::schedule::Round;
 use lagrange_core::start::he;
 use lagrange_core::tree::Node;
 use lagrange_protocol::limits::PROTOCOL_VERSION;
-use lagrange_protocol::{Job, NodeSum, ReplyHeader, WorkHeader, v1};
+use lagrange_protocol::{Job, NodeSum, ReplyHeader, ShardRecord, WorkHeader, v1};
 use prost::Message as _;
 
 /// What takes bytes from outside.
@@ -128,6 +129,19 @@ fn messages() -> Vec<Vec<u8>> {
         }],
         shards: vec![0, 1],
         payload_floats: 5,
+        records: vec![
+            ShardRecord {
+                crc32: 7,
+                checks: vec![Tally {
+                    check: Check::Sweep,
+                    stage: 1,
+                    ran: 5,
+                    held: 4,
+                    worst: 0.5,
+                }],
+            },
+            ShardRecord::default(),
+        ],
     };
     let chunk = |offset| v1::Chunk {
         data: vec![1; 8].into(),

@@ -24,6 +24,7 @@ use crate::export::ExportArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
 use crate::network::NetworkArgs;
 use crate::predict::PredictArgs;
+use crate::replay::ReplayArgs;
 use crate::report::ReportArgs;
 use crate::runs::RunsArgs;
 use crate::serve::ServeArgs;
@@ -72,6 +73,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Write a report of a run as one HTML file, or of several beside each other.
     Report(ReportArgs),
+    /// Do a step of a run again, and compare it bit for bit with what the run recorded of each shard.
+    Replay(ReplayArgs),
     /// Write a trained model for another program: ONNX, PyTorch, NumPy.
     Export(ExportArgs),
     /// Train every system on the same data and print one table: ADMM old and new, back-propagation, closed

@@ -5,6 +5,7 @@ use crate::statistics::median;
 use anyhow::{Context as _, Result};
 use lagrange::RunSpec;
 use lagrange_core::blas;
+use lagrange_core::check::Checks;
 use lagrange_core::convolution::{Convolution, CrossMoment};
 use lagrange_core::equations::matrix;
 use lagrange_core::network::{Network, Stage};
@@ -208,8 +209,9 @@ fn equations(rows: &mut Rows, index: usize, stage: &Stage, spec: &RunSpec) -> Re
 
 fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
     let schedule = spec.schedule(network);
+    // Not a step that is checked.
     let round = Round {
-        step: 0,
+        step: 1,
         stage: 0,
         gram,
     };
@@ -224,7 +226,8 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
     let positions: Vec<u32> = (0..images as u32).collect();
     let (mut sums, mut residuals) = (vec![0.0; sizes.sums], vec![0.0; sizes.rows_out]);
     let mut worker = schedule.worker();
-    worker.forward().load(&he(network, 0));
+    let (weights, mut checks) = (he(network, 0), Checks::default());
+    worker.forward().load(&weights);
     let input = ShardInput {
         images: &inputs,
         targets: &targets,
@@ -232,6 +235,7 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
         multipliers: &multipliers,
         positions: &positions,
         shared: &shared,
+        loaded: &weights,
         key: (0, 0),
     };
     let name = match gram {
@@ -242,6 +246,7 @@ fn whole_step(rows: &mut Rows, network: &Network, spec: &RunSpec, gram: bool) {
         let output = ShardOutput {
             sums: &mut sums,
             rows: &mut residuals,
+            checks: &mut checks,
         };
         std::hint::black_box(worker.run(round, &input, None, output));
     });

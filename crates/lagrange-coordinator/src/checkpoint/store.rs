@@ -94,8 +94,17 @@ impl CheckpointStore {
     /// [`CheckpointError`] if the folder cannot be read, or if the newest readable checkpoint is of
     /// another format.
     pub fn newest(&self) -> Result<Found, CheckpointError> {
+        self.newest_until(u64::MAX)
+    }
+
+    /// The newest checkpoint that is sound, of `step` or an earlier one.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::newest`].
+    pub fn newest_until(&self, step: u64) -> Result<Found, CheckpointError> {
         let mut found = Found::default();
-        for path in self.files()? {
+        let early = |path: &PathBuf| step_of(path).is_none_or(|found| found <= step);
+        for path in self.files()?.into_iter().filter(early) {
             let read = std::fs::read(&path).map_err(|cause| CheckpointError::Io {
                 path: path.clone(),
                 cause,
@@ -136,4 +145,10 @@ impl CheckpointStore {
         files.reverse();
         Ok(files)
     }
+}
+
+/// Steps completed at the checkpoint of this name.
+fn step_of(path: &std::path::Path) -> Option<u64> {
+    let name = path.file_stem()?.to_str()?;
+    name.strip_prefix("step-")?.parse().ok()
 }

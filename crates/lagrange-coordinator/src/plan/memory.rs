@@ -5,6 +5,7 @@ use crate::checkpoint::{Arrays, CheckpointError};
 use crate::guard::{Guard, GuardFacts};
 use crate::iterate::Numbers;
 use crate::report::Evaluation;
+use lagrange_core::check::{Certificate, Check, Entry, Place, Tally};
 use lagrange_data::Split;
 use lagrange_protocol::RunSpec;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub(crate) struct PlanFacts {
     due: Vec<Split>,
     evaluations: Vec<EvaluationFacts>,
     equations: u64,
+    /// None in checkpoints of releases that checked nothing.
+    #[serde(default)]
+    certificate: Option<CertificateFacts>,
     schedule: Numbers,
     guard: GuardFacts,
 }
@@ -35,6 +39,24 @@ struct EvaluationFacts {
     loss: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct CertificateFacts {
+    since: u64,
+    entries: Vec<EntryFacts>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct EntryFacts {
+    check: Check,
+    stage: usize,
+    ran: u64,
+    held: u64,
+    /// f64
+    worst: u64,
+    step: u64,
+    shard: Option<u32>,
+}
+
 impl Plan {
     /// Puts its arrays down; the facts that go with them. `None` within a step, and before the first.
     pub(crate) fn save(&self, arrays: &mut Arrays) -> Option<PlanFacts> {
@@ -45,6 +67,7 @@ impl Plan {
             due: self.due(),
             evaluations: self.evaluations.iter().map(EvaluationFacts::from).collect(),
             equations: self.equations,
+            certificate: Some(CertificateFacts::from(&self.certificate)),
             schedule: self.now.save("", arrays),
             guard: self.guard.save(arrays),
         })
@@ -82,6 +105,13 @@ impl Plan {
         }
         plan.evaluations = facts.evaluations.iter().map(Evaluation::from).collect();
         plan.equations = facts.equations;
+        plan.certificate = match &facts.certificate {
+            None => Certificate::since(step),
+            Some(facts) => match facts.certificate(plan.network.len()) {
+                Some(certificate) => certificate,
+                None => return cannot_be("its certificate"),
+            },
+        };
         Ok(plan)
     }
 }
@@ -108,5 +138,44 @@ impl From<&EvaluationFacts> for Evaluation {
             accuracy: facts.correct as f64 / (facts.samples as f64).max(1.0),
             loss: f64::from_bits(facts.loss),
         }
+    }
+}
+
+impl From<&Certificate> for CertificateFacts {
+    fn from(certificate: &Certificate) -> Self {
+        let entry = |Entry { tally, worst_at }: &Entry| EntryFacts {
+            check: tally.check,
+            stage: tally.stage,
+            ran: tally.ran,
+            held: tally.held,
+            worst: tally.worst.to_bits(),
+            step: worst_at.step,
+            shard: worst_at.shard,
+        };
+        Self {
+            since: certificate.counted_since(),
+            entries: certificate.entries().iter().map(entry).collect(),
+        }
+    }
+}
+
+impl CertificateFacts {
+    /// The certificate of a network with `stages` stages; `None` if there can be none.
+    fn certificate(&self, stages: usize) -> Option<Certificate> {
+        let entry = |facts: &EntryFacts| Entry {
+            tally: Tally {
+                check: facts.check,
+                stage: facts.stage,
+                ran: facts.ran,
+                held: facts.held,
+                worst: f64::from_bits(facts.worst),
+            },
+            worst_at: Place {
+                step: facts.step,
+                shard: facts.shard,
+            },
+        };
+        let entries = self.entries.iter().map(entry).collect();
+        Certificate::of(self.since, entries, stages)
     }
 }

@@ -14,6 +14,7 @@ use crate::multipliers::Multipliers;
 use crate::report::{Evaluation, RunEvent};
 use crate::round::RoundTotal;
 use crate::start::{KMeansStart, begin};
+use lagrange_core::check::Certificate;
 use lagrange_core::network::Network;
 use lagrange_core::schedule::{Schedule, Sizes};
 use lagrange_core::solver::SolveError;
@@ -60,6 +61,9 @@ pub struct Plan {
     due: VecDeque<Split>,
     evaluations: Vec<Evaluation>,
     equations: u64,
+    certificate: Certificate,
+    /// Checksums of the shards' answers in the rounds of the current step; none before its first.
+    checksums: Vec<u32>,
     interrupted: bool,
 }
 
@@ -91,6 +95,8 @@ impl Plan {
             due: VecDeque::new(),
             evaluations: Vec::new(),
             equations: 0,
+            certificate: Certificate::default(),
+            checksums: Vec::new(),
             interrupted: false,
             schedule,
             network,
@@ -158,21 +164,20 @@ impl Plan {
         payload
     }
 
-    /// Takes the totals of `job` and moves on; what there is to tell, if anything.
+    /// Takes the totals of `job` and moves on; what there is to tell, in order.
     ///
     /// # Errors
     /// [`PlanError::Solve`]: training diverged, and there is no iterate left to go back to. Weights and
     /// multipliers may be those of half a step: the run has no result.
-    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Option<RunEvent>, PlanError> {
-        match job {
-            Job::Round(round) => self.absorb_round(round, total),
-            Job::Evaluate { split } => self.absorb_evaluation(split, total).map(Some),
-            Job::InitialCentroids { stage } => {
-                Ok(Some(self.absorb_start(stage, "patch-seeds", total)))
-            }
-            Job::Cluster { stage } => Ok(Some(self.absorb_start(stage, "cluster", total))),
-            Job::Moments { stage } => Ok(Some(self.absorb_start(stage, "moments", total))),
-        }
+    pub fn absorb(&mut self, job: Job, total: &RoundTotal) -> Result<Vec<RunEvent>, PlanError> {
+        let event = match job {
+            Job::Round(round) => return self.absorb_round(round, total),
+            Job::Evaluate { split } => self.absorb_evaluation(split, total)?,
+            Job::InitialCentroids { stage } => self.absorb_start(stage, "patch-seeds", total),
+            Job::Cluster { stage } => self.absorb_start(stage, "cluster", total),
+            Job::Moments { stage } => self.absorb_start(stage, "moments", total),
+        };
+        Ok(vec![event])
     }
 
     fn absorb_start(&mut self, stage: usize, round: &'static str, total: &RoundTotal) -> RunEvent {

@@ -3,6 +3,7 @@
 use super::Plan;
 use crate::multipliers::sha256_of;
 use crate::report::{Best, Evaluation};
+use lagrange_core::check::Certificate;
 use lagrange_core::network::Network;
 use lagrange_core::weights::Weights;
 use lagrange_data::Split;
@@ -25,6 +26,8 @@ pub struct Outcome {
     pub rollbacks: u32,
     /// Equations per output that weight updates were fitted to, over all stages and steps.
     pub equations: u64,
+    /// What the checks of optimality came to.
+    pub certificate: Certificate,
     /// Whether it was asked to stop before its last step.
     pub interrupted: bool,
     /// The last evaluation of each split.
@@ -75,6 +78,7 @@ impl Plan {
             steps: self.step,
             rollbacks: self.guard.rollbacks(),
             equations: self.equations,
+            certificate: self.certificate.clone(),
             interrupted: self.interrupted,
             evaluations: self.evaluations.clone(),
         }

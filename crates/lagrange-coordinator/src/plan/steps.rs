@@ -2,13 +2,15 @@
 
 use super::{Plan, PlanError};
 use crate::guard::{Kept, Verdict};
-use crate::report::{RunEvent, StepMetrics};
+use crate::report::{FailedCheck, RunEvent, StepMetrics};
 use crate::round::RoundTotal;
+use lagrange_core::check::{Place, Tally};
 use lagrange_core::finite::all_finite;
 use lagrange_core::network::Stage;
 use lagrange_core::residual::StepScalars;
 use lagrange_core::schedule::{Round, StageMetrics, StepDone, Totals};
 use lagrange_core::solver::SolveError;
+use lagrange_protocol::chained_crc32;
 
 /// What a round did to the iterate.
 struct Moved {
@@ -19,12 +21,60 @@ struct Moved {
 }
 
 impl Plan {
-    /// Takes a round's totals. A loss, a sum or a solution that tells of divergence takes the run back to an
-    /// earlier iterate.
+    /// Takes a round's totals; what there is to tell.
     pub(super) fn absorb_round(
         &mut self,
         round: Round,
         total: &RoundTotal,
+    ) -> Result<Vec<RunEvent>, PlanError> {
+        let mut events = self.absorb_records(round, total);
+        let step = self.absorb_totals(round, total, &mut events)?;
+        events.extend(step);
+        Ok(events)
+    }
+
+    /// Takes each shard's record; tells of checks that fail.
+    fn absorb_records(&mut self, round: Round, total: &RoundTotal) -> Vec<RunEvent> {
+        if round.stage == 0 {
+            self.checksums.clear();
+        }
+        let before = std::mem::take(&mut self.checksums).into_iter().map(Some);
+        let records = total
+            .records
+            .iter()
+            .zip(before.chain(std::iter::repeat(None)));
+        self.checksums = records
+            .map(|(record, before)| chained_crc32(before, record.crc32))
+            .collect();
+        let shards = total.records.iter().zip(0..);
+        let told =
+            shards.map(|(record, shard)| self.certify(round.step, Some(shard), &record.checks));
+        told.collect::<Vec<_>>().concat()
+    }
+
+    /// Counts checks of `step`; tells of kinds of checks that fail for the first time.
+    fn certify(&mut self, step: u64, shard: Option<u32>, tallies: &[Tally]) -> Vec<RunEvent> {
+        let place = Place {
+            step: step + 1,
+            shard,
+        };
+        let failed = self.certificate.absorb(place, tallies).into_iter();
+        let event = |failed| {
+            RunEvent::FailedCheck(FailedCheck {
+                step: place.step,
+                failed,
+            })
+        };
+        failed.map(event).collect()
+    }
+
+    /// Takes a round's sums. A loss, a sum or a solution that tells of divergence takes the run back to an
+    /// earlier iterate. Adds to `events` what there is to tell beside the step.
+    fn absorb_totals(
+        &mut self,
+        round: Round,
+        total: &RoundTotal,
+        events: &mut Vec<RunEvent>,
     ) -> Result<Option<RunEvent>, PlanError> {
         let scalars = StepScalars::from_row(&total.scalars, self.network.len());
         let scalars = scalars.ok_or(PlanError::Misfit)?;
@@ -50,6 +100,7 @@ impl Plan {
         let Some(done) = moved.done else {
             return Ok(None);
         };
+        events.extend(self.certify(round.step, None, done.checks.tallies()));
         self.equations += done
             .equations
             .iter()
@@ -199,6 +250,7 @@ impl Plan {
             multiplier_rms: (multiplier_square / outputs).sqrt(),
             equations: done.equations,
             rate,
+            checksums: self.checksums.clone(),
         }))
     }
 }

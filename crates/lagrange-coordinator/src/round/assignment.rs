@@ -2,9 +2,13 @@
 
 use super::Task;
 use crate::membership::WorkerId;
+use lagrange_core::check::{Check, Tally};
 use lagrange_core::tree::{Node, cover};
 use lagrange_protocol::Reply;
 use std::time::Duration;
+
+/// Most checks of one kind and stage in one reply: more than there are samples and windows to check.
+const MOST_CHECKS: u64 = 1 << 32;
 
 /// Shards in one worker's hands.
 #[derive(Debug, Clone)]
@@ -36,6 +40,7 @@ impl Assignment {
             let expected = sizes.scalars;
             return Err(format!("a sum has {found} scalars where {expected} belong"));
         }
+        check_records(reply, task.stages)?;
         let expected = sizes.reply_values(nodes.len(), header.shards.len());
         let found = reply.payload.len();
         match found == expected {
@@ -44,5 +49,25 @@ impl Assignment {
                 "its payload has {found} values where {expected} belong"
             )),
         }
+    }
+}
+
+/// Checks that `reply` has a record of each shard, with checks that its work may have; the fault in words
+/// otherwise.
+fn check_records(reply: &Reply, stages: usize) -> Result<(), String> {
+    let header = &reply.header;
+    let (found, expected) = (header.records.len(), header.shards.len());
+    if found != expected {
+        return Err(format!(
+            "it has records of {found} shards where {expected} belong"
+        ));
+    }
+    let mut tallies = header.records.iter().flat_map(|record| &record.checks);
+    let cannot_be = |tally: &&Tally| {
+        tally.check == Check::NormalEquations || tally.ran > MOST_CHECKS || !tally.is_sound(stages)
+    };
+    match tallies.find(cannot_be) {
+        Some(tally) => Err(format!("what it says of its checks cannot be: {tally:?}")),
+        None => Ok(()),
     }
 }

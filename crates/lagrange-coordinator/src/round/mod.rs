@@ -16,7 +16,7 @@ use self::total::Sum;
 use crate::membership::WorkerId;
 use lagrange_core::schedule::Sizes;
 use lagrange_core::tree::{PartialSums, add_into};
-use lagrange_protocol::{Job, Reply};
+use lagrange_protocol::{Job, Reply, ShardRecord};
 use std::time::Duration;
 
 /// What a round is of.
@@ -29,6 +29,8 @@ pub(crate) struct Task {
     pub(crate) sizes: Sizes,
     /// Shards of the run.
     pub(crate) shards: u32,
+    /// Stages of the network.
+    pub(crate) stages: usize,
     /// Whether work may be done twice: not where workers hold state that it moves.
     pub(crate) repeatable: bool,
 }
@@ -65,6 +67,7 @@ pub(crate) struct Round {
     answered: Vec<bool>,
     sums: PartialSums<Sum>,
     rows: Vec<Vec<f32>>,
+    records: Vec<ShardRecord>,
 }
 
 impl Round {
@@ -80,6 +83,7 @@ impl Round {
             answered: vec![false; shards],
             sums: PartialSums::new(task.shards),
             rows: vec![Vec::new(); shards],
+            records: vec![ShardRecord::default(); shards],
         }
     }
 
@@ -169,6 +173,9 @@ impl Round {
         for (&shard, row) in header.shards.iter().zip(rows) {
             self.rows[shard as usize] = row.to_vec();
         }
+        for (&shard, record) in header.shards.iter().zip(header.records) {
+            self.records[shard as usize] = record;
+        }
         for &shard in &header.shards {
             self.answered[shard as usize] = true;
         }
@@ -198,6 +205,7 @@ impl Round {
             sums: sum.values,
             scalars: sum.scalars,
             rows: self.rows,
+            records: self.records,
         })
     }
 }

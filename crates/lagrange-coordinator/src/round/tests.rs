@@ -1,4 +1,5 @@
 use super::*;
+use lagrange_core::check::{Check, Tally};
 use lagrange_core::tree::cover;
 use lagrange_data::Split;
 use lagrange_protocol::{NodeSum, ReplyHeader};
@@ -17,6 +18,7 @@ fn round() -> Round {
         job: Job::Evaluate { split: Split::Test },
         sizes: SIZES,
         shards: 4,
+        stages: 2,
         repeatable: true,
     })
 }
@@ -38,6 +40,7 @@ fn reply(attempt: u32, shards: &[u32], value: f32) -> Reply {
                 .collect(),
             shards: shards.to_vec(),
             payload_floats: 0,
+            records: vec![ShardRecord::default(); shards.len()],
         },
     }
 }
@@ -105,4 +108,44 @@ fn what_is_never_the_same_twice_is_accepted_in_the_end() {
         refuted: None,
     };
     assert_eq!(receipt, counted);
+}
+
+#[test]
+fn a_reply_has_a_record_of_each_shard_with_checks_that_can_be() {
+    let tally = Tally {
+        check: Check::Sweep,
+        stage: 1,
+        ran: 2,
+        held: 2,
+        worst: 0.0,
+    };
+    let receipt = |records: Vec<ShardRecord>| {
+        let mut round = round();
+        let attempt = round.assign(1, vec![0, 1], Duration::ZERO);
+        let mut reply = reply(attempt, &[0, 1], 1.0);
+        reply.header.records = records;
+        round.receive(1, reply)
+    };
+    let with = |tally| ShardRecord {
+        crc32: 5,
+        checks: vec![tally],
+    };
+    let plain = ShardRecord::default();
+    let sound = receipt(vec![plain.clone(), with(tally)]);
+    assert!(matches!(sound, Receipt::Counted { .. }), "{sound:?}");
+    for records in [
+        vec![plain.clone()],
+        vec![plain.clone(), with(Tally { stage: 2, ..tally })],
+        vec![plain.clone(), with(Tally { held: 3, ..tally })],
+        vec![
+            plain,
+            with(Tally {
+                check: Check::NormalEquations,
+                ..tally
+            }),
+        ],
+    ] {
+        let refused = receipt(records);
+        assert!(matches!(refused, Receipt::Wrong(_)), "{refused:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a round comes to.
 
+use lagrange_protocol::ShardRecord;
+
 /// The sums and rows of a whole round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundTotal {
@@ -9,6 +11,8 @@ pub struct RoundTotal {
     pub scalars: Vec<f64>,
     /// Each shard's own rows.
     pub rows: Vec<Vec<f32>>,
+    /// Checksum and checks of each shard.
+    pub records: Vec<ShardRecord>,
 }
 
 /// The sums of one node of the tree.

@@ -35,6 +35,7 @@ impl Training {
             job,
             sizes,
             shards,
+            stages: self.plan.network().len(),
             repeatable: !self.plan.is_stateful(),
         };
         self.state = State::Working {

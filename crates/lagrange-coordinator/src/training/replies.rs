@@ -66,14 +66,14 @@ impl Training {
         };
         let job = round.task().job;
         let total = round.into_total().ok_or(PlanError::Misfit)?;
-        let report = self.plan.absorb(job, &total)?;
+        let reports = self.plan.absorb(job, &total)?;
         let best = match job {
             Job::Evaluate {
                 split: Split::Validation,
             } => self.best_here(),
             _ => None,
         };
-        let reports = report.into_iter().chain(best.map(RunEvent::Best));
+        let reports = reports.into_iter().chain(best.map(RunEvent::Best));
         let reports = reports.chain(self.plan.evaluated(job));
         commands.extend(reports.map(Command::Report));
         self.checkpoint_if_due(commands);

@@ -79,6 +79,12 @@ fn reported(report: &RunEvent, name: impl Fn(WorkerId) -> String) -> String {
             let split = format!("{:?}", evaluation.split).to_lowercase();
             format!("{split} evaluated after step {}", evaluation.step)
         }
+        RunEvent::FailedCheck(failed) => {
+            format!(
+                "{} failed in step {}",
+                failed.failed.tally.check, failed.step
+            )
+        }
         RunEvent::Best(best) => format!("best so far after step {}", best.evaluation.step),
         RunEvent::Iterate { step, .. } => format!("weights of step {step}"),
     }

@@ -1,32 +1,6 @@
 use super::*;
+use crate::check::definition;
 use proptest::prelude::*;
-
-/// The loss in f64, from its definition.
-fn defined(loss: Loss, z: &[f64], y: &[f64]) -> f64 {
-    let each = z.iter().zip(y);
-    let gap = |(z, y): (&f64, &f64)| (1.0 - y * z).max(0.0);
-    let of_class = || {
-        z.iter()
-            .zip(y)
-            .find(|(_, y)| **y > 0.0)
-            .map_or(0.0, |(z, _)| *z)
-    };
-    match (loss, z.len()) {
-        (Loss::Squared, _) => each.map(|(z, y)| (z - y).powi(2)).sum(),
-        (Loss::Hinge, _) => each.map(gap).sum(),
-        (Loss::SquaredHinge, _) | (Loss::MulticlassHinge, 1) => each.map(gap).map(|g| g * g).sum(),
-        (Loss::Softmax, 1) => (1.0 + (-y[0] * z[0]).exp()).ln(),
-        (Loss::Softmax, _) => z.iter().map(|z| (z - of_class()).exp()).sum::<f64>().ln(),
-        (Loss::MulticlassHinge, _) => {
-            let others = z.iter().zip(y).filter(|(_, y)| **y < 0.0);
-            let worst = others
-                .map(|(z, _)| 1.0 + z - of_class())
-                .fold(0.0, f64::max);
-            worst * worst
-        }
-        (Loss::Custom(_), _) => unreachable!("only built-in losses are drawn"),
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Case {
@@ -40,10 +14,12 @@ struct Case {
 impl Case {
     fn cost(&self, loss: Loss, z: &[f64]) -> f64 {
         let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| v.into()).collect() };
-        let (m, y, lambda) = (wide(&self.m), wide(&self.y), wide(&self.lambda));
+        let (m, lambda) = (wide(&self.m), wide(&self.lambda));
         let work: f64 = lambda.iter().zip(z).map(|(l, z)| l * z).sum();
         let way: f64 = z.iter().zip(&m).map(|(z, m)| (z - m).powi(2)).sum();
-        f64::from(self.weight) * defined(loss, z, &y) + work + f64::from(self.beta) * way
+        f64::from(self.weight) * definition::loss(loss, z, &self.y)
+            + work
+            + f64::from(self.beta) * way
     }
 
     fn prox(&self, loss: Loss) -> Vec<f64> {
@@ -116,7 +92,7 @@ proptest! {
     fn values_are_those_of_the_definitions(case in cases()) {
         for loss in Loss::BUILT_IN {
             let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&v| v.into()).collect() };
-            let expected = defined(loss, &wide(&case.m), &wide(&case.y));
+            let expected = definition::loss(loss, &wide(&case.m), &case.y);
             let found = loss.value(&case.m, &case.y);
             prop_assert!((found - expected).abs() < 1e-5 * expected.max(1.0), "{loss:?} {found} {expected}");
         }

@@ -1,6 +1,7 @@
 //! Every link against brute force.
 
 use super::*;
+use crate::check::definition::DefinedLink;
 use crate::network::Pool;
 use proptest::prelude::*;
 
@@ -14,17 +15,8 @@ const ACTIVATIONS: [Activation; 5] = [
 
 /// h of one window, from its definition.
 fn defined(link: Link, z: &[f64]) -> f64 {
-    let x = match link.pool.kind {
-        PoolKind::None | PoolKind::Max => z.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        PoolKind::Avg | PoolKind::Global => z.iter().sum::<f64>() / z.len() as f64,
-    };
-    match link.activation {
-        Activation::Relu => x.max(0.0),
-        Activation::LeakyRelu => x.max(f64::from(Activation::LEAK) * x),
-        Activation::Identity => x,
-        Activation::Step => f64::from(u8::from(x >= 0.0)),
-        Activation::QuantisedRelu => ((x * 2.0 + 0.5).floor() / 2.0).clamp(0.0, 1.5),
-    }
+    let staircase = StaircaseUpdate::Exact;
+    DefinedLink { link, staircase }.value(z)
 }
 
 fn cost(link: Link, penalty: PoolPenalty, m: &[f64], a: f64, z: &[f64]) -> f64 {

@@ -32,6 +32,7 @@ pub use update::StageMetrics;
 
 pub(crate) use update::WeightUpdate;
 
+use crate::check::Checks;
 use crate::forward::Forward;
 use crate::network::Network;
 use crate::penalties::Penalties;
@@ -116,6 +117,8 @@ pub struct ShardInput<'a> {
     pub positions: &'a [u32],
     /// Inputs shared by all shards, after the weights.
     pub shared: &'a [f32],
+    /// The weights that [`Forward::load`] has taken.
+    pub loaded: &'a Weights,
     /// Key of random draws: (seed, shard).
     pub key: (u64, u64),
 }
@@ -138,13 +141,15 @@ impl<'a> ShardInput<'a> {
     }
 }
 
-/// Output buffers of one shard's round. Both have the round's [`Sizes`] and are overwritten.
+/// Output buffers of one shard's round, which are overwritten. Sums and rows have the round's [`Sizes`].
 #[derive(Debug)]
 pub struct ShardOutput<'a> {
     /// Sums.
     pub sums: &'a mut [f32],
     /// Output residuals z_L - m_L, `[n, O]`, where the round moves z_L; then equations.
     pub rows: &'a mut [f32],
+    /// What the checks of the round came to.
+    pub checks: &'a mut Checks,
 }
 
 /// Totals of a round over all shards.
@@ -182,6 +187,8 @@ pub struct StepDone {
     pub solves: Vec<StageSolve>,
     /// Toeplitz rows, hence equations per output, that each stage's weights were fitted to.
     pub equations: Vec<usize>,
+    /// What the checks of the step's solves came to.
+    pub checks: Checks,
 }
 
 /// A schedule: a division of training into rounds.
@@ -189,6 +196,7 @@ pub struct StepDone {
 /// ```
 /// # use lagrange_core::network::{Network, NetworkSpec, Padding, Shape, StageSpec};
 /// # use lagrange_core::start::he;
+/// use lagrange_core::check::Checks;
 /// use lagrange_core::schedule::{
 ///     ClassicParams, Cut, ScheduleParams, ShardInput, ShardOutput, Totals, schedule,
 /// };
@@ -205,6 +213,7 @@ pub struct StepDone {
 /// let round = coordinator.round(0);
 /// let sizes = schedule.sizes(round).expect("a round of the schedule");
 /// let (mut sums, mut rows) = (vec![0.0; sizes.sums], vec![0.0; sizes.rows_out]);
+/// let mut checks = Checks::default();
 /// worker.forward().load(&weights);
 /// let input = ShardInput {
 ///     images: &images,
@@ -213,14 +222,16 @@ pub struct StepDone {
 ///     multipliers: &[0.0; 2],
 ///     positions: &[0, 1],
 ///     shared: &coordinator.shared(round),
+///     loaded: &weights,
 ///     key: (1, 0),
 /// };
-/// let output = ShardOutput { sums: &mut sums, rows: &mut rows };
+/// let output = ShardOutput { sums: &mut sums, rows: &mut rows, checks: &mut checks };
 /// let scalars = worker.run(round, &input, None, output);
 /// let totals = Totals { sums: &sums, scalars: &scalars, equations: &[] };
 /// let done = coordinator.absorb(round, &totals, 1.0, &mut weights)?.expect("the only round");
 /// // The updates of z and a have lowered the augmented objective.
 /// assert!(done.objective < done.scalars.loss);
+/// assert!(checks.tallies().iter().all(|tally| tally.ran > 0 && tally.held == tally.ran));
 /// assert_ne!(weights, he(&network, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -2,6 +2,7 @@
 
 use super::{ScheduleParams, ShardInput};
 use crate::activation::ActivationSolver;
+use crate::check::{HiddenUpdate, Inspector, OutputsUpdated, StepTaken};
 use crate::forward::{Forward, poolings};
 use crate::loss::{OutputProx, OutputUpdate};
 use crate::network::Network;
@@ -33,10 +34,13 @@ pub(super) struct Sweep {
     /// Updated activation of one sample, in the current hidden stage.
     pub(super) updated: Vec<f32>,
     solvers: Vec<ActivationSolver>,
+    /// Watches a sample of the round, if it is one that is checked.
+    pub(super) inspector: Inspector,
 }
 
 impl Sweep {
-    pub(super) fn new(network: &Network, params: &ScheduleParams) -> Self {
+    /// The updates of one of `shards` shards.
+    pub(super) fn new(network: &Network, params: &ScheduleParams, shards: usize) -> Self {
         let stages = network.stages();
         let widest = stages.iter().map(|stage| stage.output.len()).max();
         let corrections = stages
@@ -56,6 +60,7 @@ impl Sweep {
             solvers: solvers
                 .map(|stage| ActivationSolver::new(stage, params.activation))
                 .collect(),
+            inspector: Inspector::new(network, params, shards),
         }
     }
 
@@ -71,6 +76,8 @@ impl Sweep {
         self.forward.run(block.images);
         self.update_outputs(block, residuals, scalars);
         self.find_moved(|_| everywhere);
+        self.inspector.prefer(&self.moved);
+        self.inspect_outputs(block, true);
         for index in (0..self.network.len() - 1).rev() {
             for number in 0..self.moved.len() {
                 let sample = self.moved[number];
@@ -98,19 +105,15 @@ impl Sweep {
             );
         }
         let outputs = self.network.outputs();
+        let beta = self.penalties.beta_output;
         let z = &mut self.z[..outputs];
         for (sample, residuals) in residuals.chunks_exact_mut(outputs).enumerate() {
             let m = of_sample(m, outputs, sample);
-            let weight = block.weights.get(sample).copied().unwrap_or(1.0);
-            let update = OutputUpdate {
-                targets: of_sample(block.targets, outputs, sample),
-                multipliers: of_sample(block.multipliers, outputs, sample),
-                beta: self.penalties.beta_output,
-                weight,
-            };
+            let update = output_update(block, outputs, beta, sample);
             self.prox.run(m, &update, z);
             let value = self.prox.loss();
-            let loss = |outputs: &[f32]| f64::from(weight) * value.value(outputs, update.targets);
+            let loss =
+                |outputs: &[f32]| f64::from(update.weight) * value.value(outputs, update.targets);
             scalars.loss += loss(m);
             scalars.loss_updated += loss(z);
             for (((residual, z), m), lambda) in
@@ -122,6 +125,21 @@ impl Sweep {
             }
         }
         self.corrections[last][..residuals.len()].copy_from_slice(residuals);
+    }
+
+    /// Checks z_L of the sample watched. A sample that `starts_sweep` comes from a forward pass, and has the
+    /// rest of its sweep before it, from the last hidden stage to the first.
+    pub(super) fn inspect_outputs(&mut self, block: &ShardInput<'_>, starts_sweep: bool) {
+        let Some(sample) = self.inspector.sample() else {
+            return;
+        };
+        let (last, outputs) = (self.network.len() - 1, self.network.outputs());
+        self.inspector.outputs(&OutputsUpdated {
+            update: output_update(block, outputs, self.penalties.beta_output, sample),
+            m: of_sample(self.forward.m(last), outputs, sample),
+            dz: of_sample(&self.corrections[last], outputs, sample),
+            starts_sweep,
+        });
     }
 
     /// Lists the moved samples of the block: those with corrections of the last stage, and those for which
@@ -161,6 +179,22 @@ impl Sweep {
             .of_activation(index + 2 == self.network.len());
         let convolution = self.forward.convolution(index + 1);
         scalars.coupling[index] += self.solvers[index].update(convolution, dz, penalty, updated);
+        if self.inspector.watches(sample) {
+            let (h, dz) = match start {
+                Start::Forward => (
+                    of_sample(self.forward.a(index), stage.output.len(), sample),
+                    of_sample(&self.corrections[index + 1], consumer.conv.len(), sample),
+                ),
+                Start::Kept { h, dz } => (h, dz),
+            };
+            self.inspector.step(&StepTaken {
+                index,
+                penalty,
+                h,
+                dz,
+                a: updated,
+            });
+        }
     }
 
     /// The output update of hidden stage `index` for one sample, from m_l and `updated`: its correction.
@@ -174,6 +208,30 @@ impl Sweep {
         );
         scalars.output[index] += residual.output;
         scalars.activation[index] += residual.activation;
+        if self.inspector.watches(sample) {
+            self.inspector.hidden(&HiddenUpdate {
+                index,
+                penalty: self.penalties.of_pool(),
+                m: of_sample(self.forward.m(index), stage.conv.len(), sample),
+                a: &self.updated[..stage.output.len()],
+                dz: of_sample(&self.corrections[index], stage.conv.len(), sample),
+            });
+        }
+    }
+}
+
+/// The sub-problem of one sample's last outputs.
+fn output_update<'a>(
+    block: &ShardInput<'a>,
+    outputs: usize,
+    beta: f32,
+    sample: usize,
+) -> OutputUpdate<'a> {
+    OutputUpdate {
+        targets: of_sample(block.targets, outputs, sample),
+        multipliers: of_sample(block.multipliers, outputs, sample),
+        beta,
+        weight: block.weights.get(sample).copied().unwrap_or(1.0),
     }
 }
 

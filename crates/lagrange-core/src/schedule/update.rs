@@ -2,6 +2,7 @@
 
 use super::{HiddenStep, Memory, MemoryError, Metric, ScheduleParams};
 use crate::blas;
+use crate::check::{SolveChecks, SymmetricSystem, system_amount};
 use crate::equations::{EquationLayout, average_triangle, pack_triangle, triangle_len};
 use crate::finite::all_finite;
 use crate::network::Network;
@@ -34,6 +35,8 @@ struct Direction {
     image: Array2<f32>,
     /// Condition number of the system.
     condition: f32,
+    /// What its diagonal has beside G; `None` if no system was solved.
+    ridge: Option<f32>,
 }
 
 /// Movement of one stage's weights in a step.
@@ -123,7 +126,8 @@ impl WeightUpdate {
 
     /// One step: refreshes the running Gram matrices if `layout` has them, adds the cross moments to the
     /// momentum, solves `dW = (G + ridge mean(diag G) I)^-1 V`, and moves `weights`: hidden stages by
-    /// `rate * trust` in the Gram metric, the last by `rate * output_rate` of its step.
+    /// `rate * trust` in the Gram metric, the last by `rate * output_rate` of its step. `checks` tell how
+    /// well each system is solved.
     ///
     /// # Errors
     /// [`SolveError`] if sums or solutions are not finite or a system is not positive definite; `weights` are
@@ -137,11 +141,14 @@ impl WeightUpdate {
         sums: &[f32],
         rate: f32,
         weights: &mut Weights,
+        checks: &mut SolveChecks,
     ) -> Result<Vec<StageMetrics>, SolveError> {
         self.settle(weights)?;
         let mut moved = Vec::with_capacity(self.stages.len());
         let last = self.stages.len() - 1;
         for (index, state) in self.stages.iter_mut().enumerate() {
+            // A new Gram matrix may have to wait for the next step.
+            let solved_with = (checks.is_due() && layout.has_gram()).then(|| state.gram.clone());
             state.absorb(&self.params, layout, index, sums)?;
             let current = weights.stage(index);
             if state.stale && state.refreshes <= self.at_once {
@@ -149,6 +156,8 @@ impl WeightUpdate {
             }
             let weight_norm = state.square.sqrt() as f32;
             let direction = state.solve(&self.params, index)?;
+            let gram = solved_with.filter(|_| state.stale);
+            state.check(gram.as_ref(), &direction, index, checks);
             let (step, condition) = (direction.step, direction.condition);
             let length_square = dot(step.view(), direction.image.view()).max(0.0);
             let length = length_square.sqrt() as f32;
@@ -293,6 +302,28 @@ impl StageState {
         Ok(())
     }
 
+    /// Checks that `direction` solves the system of `gram`, or of the running Gram matrix.
+    fn check(
+        &self,
+        gram: Option<&Array2<f32>>,
+        direction: &Direction,
+        index: usize,
+        checks: &mut SolveChecks,
+    ) {
+        let (Some(ridge), Some(signs)) =
+            (direction.ridge, checks.signs(index, self.velocity.ncols()))
+        else {
+            return;
+        };
+        let system = SymmetricSystem {
+            gram: gram.unwrap_or(&self.gram).view(),
+            ridge,
+            right: self.velocity.view(),
+            solution: direction.step.view(),
+        };
+        checks.record(index, system_amount(&system, &signs));
+    }
+
     fn solve(&self, params: &ScheduleParams, index: usize) -> Result<Direction, SolveError> {
         match (&self.solver, params.metric) {
             (None, _) => panic!("the first step must refresh the Gram matrices"),
@@ -305,6 +336,7 @@ impl StageState {
                     step,
                     image,
                     condition: solver.condition(),
+                    ridge: Some(solver.ridge()),
                 })
             }
             (Some(_), Metric::Identity) => {
@@ -320,6 +352,7 @@ impl StageState {
                     image: blas::symmetric_product(self.gram.view(), step.view()),
                     step,
                     condition: 1.0,
+                    ridge: None,
                 })
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{Collector, Moments, Solution, SolveError, Solver, System};
 use crate::blas;
+use crate::check::{SymmetricSystem, system_amount};
 use crate::network::{Network, Stage};
 use ndarray::{Array2, ArrayView2};
 use ndarray_linalg::{Lapack as _, MatrixLayout, UPLO};
@@ -32,8 +33,16 @@ impl Solver for Gram {
             .normal
             .unwrap_or_else(|| unreachable!("shards of a solver that takes sums send them"));
         let solver = GramSolver::factorise(gram.view(), self.ridge, stage)?;
+        let weights = solver.solve(moment, stage)?;
+        let solved = SymmetricSystem {
+            gram: gram.view(),
+            ridge: solver.ridge(),
+            right: moment.view(),
+            solution: weights.view(),
+        };
         Ok(Solution {
-            weights: solver.solve(moment, stage)?,
+            amount: system.signs.map(|signs| system_amount(&solved, signs)),
+            weights,
             rows: system.all,
             stand_for: system.all,
             rank: gram.nrows(),

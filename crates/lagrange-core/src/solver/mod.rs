@@ -39,6 +39,8 @@ pub(crate) struct System<'a> {
     pub unknowns: usize,
     /// Number of Toeplitz rows of the step.
     pub all: usize,
+    /// Signs of the combination of right-hand sides whose solution is checked; `None` for no check.
+    pub signs: Option<&'a [f64]>,
 }
 
 /// Solution of a system, with its diagnostics.
@@ -55,6 +57,8 @@ pub(crate) struct Solution {
     pub rank: usize,
     /// Its condition number, or a lower bound of it.
     pub condition: f64,
+    /// By how much the solution misses the normal equations, if that was asked for: see [`crate::check`].
+    pub amount: Option<f64>,
 }
 
 /// Method to collect and solve a stage's equations.

@@ -5,6 +5,7 @@ use super::{
     Block, Collected, Collection, Collector, Solution, SolveError, Solver, System, check_finite,
     place,
 };
+use crate::check::{Rows, least_squares_amount};
 use crate::network::{Network, Stage};
 use ndarray::Array2;
 
@@ -40,8 +41,16 @@ impl Solver for PseudoInverse {
             .unwrap_or_else(|_| unreachable!("whole rows"));
         let (weights, rank, condition) = least_norm(triangle.view(), unknowns, stage)?;
         check_finite(weights.iter(), stage, "weights")?;
+        let weights = weights.mapv(|v| v as f32);
+        let solved = Rows {
+            rows: triangle.view(),
+            solution: &weights,
+        };
         Ok(Solution {
-            weights: weights.mapv(|v| v as f32),
+            amount: system
+                .signs
+                .map(|signs| least_squares_amount(&solved, signs)),
+            weights,
             rows: system.all,
             stand_for: system.all,
             rank,

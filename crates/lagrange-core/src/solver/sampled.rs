@@ -6,6 +6,7 @@ use super::{
     Block, Collected, Collection, Collector, Solution, SolveError, Solver, System, check_finite,
     place,
 };
+use crate::check::{Rows, least_squares_amount};
 use crate::network::{Network, Stage};
 use crate::random::{Purpose, stream};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -79,8 +80,16 @@ impl Solver for Sampled {
             None => least_norm(chosen.view(), unknowns, stage)?,
         };
         check_finite(weights.iter(), stage, "weights")?;
+        let weights = weights.mapv(|v| v as f32);
+        let solved = Rows {
+            rows: chosen.view(),
+            solution: &weights,
+        };
         Ok(Solution {
-            weights: weights.mapv(|v| v as f32),
+            amount: system
+                .signs
+                .map(|signs| least_squares_amount(&solved, signs)),
+            weights,
             rows: chosen.nrows(),
             stand_for: rows.nrows(),
             rank,
@@ -240,6 +249,7 @@ mod tests {
             rows: rows.view(),
             unknowns,
             all: rows.nrows(),
+            signs: None,
         }
     }
 

@@ -202,9 +202,10 @@ impl Compute {
         let shards = &work.header.shards;
         let all = self.spec.shards() as u32;
         let mut sums = PartialSums::new(all);
-        let mut rows = Vec::new();
+        let (mut rows, mut records) = (Vec::new(), Vec::with_capacity(shards.len()));
         for (&shard, part) in shards.iter().zip(parts) {
             rows.extend(part.rows);
+            records.push(part.record);
             let value = (part.sums, part.scalars);
             sums.add(Node::leaf(shard), value, |mut left, right| {
                 add_into(&mut left.0, &right.0);
@@ -230,6 +231,7 @@ impl Compute {
                 nodes,
                 shards: shards.clone(),
                 payload_floats: payload.floats() as u64,
+                records,
             },
             payload,
         }

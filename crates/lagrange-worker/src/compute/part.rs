@@ -3,12 +3,13 @@
 use super::inputs::Moved;
 use super::{Compute, ComputeError};
 use crate::store::Shard;
+use lagrange_core::check::Checks;
 use lagrange_core::equations::matrix;
 use lagrange_core::schedule::{Round, ShardInput, ShardOutput, Sizes};
 use lagrange_core::start::{cluster_sums, initial_centroid_sums, moment_sums};
 use lagrange_core::weights::Weights;
 use lagrange_data::Split;
-use lagrange_protocol::Job;
+use lagrange_protocol::{Job, ShardRecord, part_crc32};
 use std::sync::Arc;
 
 /// Context shared by all shards of a round.
@@ -27,6 +28,7 @@ pub(super) struct Part {
     pub(super) sums: Vec<f32>,
     pub(super) scalars: Vec<f64>,
     pub(super) rows: Vec<f32>,
+    pub(super) record: ShardRecord,
 }
 
 /// A shard and its number.
@@ -55,6 +57,7 @@ impl Compute {
             sums: self.buffers.take(context.sizes.sums),
             scalars: Vec::new(),
             rows: vec![0.0; context.sizes.rows_out],
+            record: ShardRecord::default(),
         };
         match context.job {
             Job::Round(round) => self.round(context, round, shard, rows, &mut part)?,
@@ -81,6 +84,7 @@ impl Compute {
                 );
             }
         }
+        part.record.crc32 = part_crc32(&part.sums, &part.scalars, &part.rows);
         Ok(part)
     }
 
@@ -113,14 +117,18 @@ impl Compute {
                 multipliers,
                 positions: &positions,
                 shared: context.shared,
+                loaded: &context.weights,
                 key: (self.spec.config().seed, index.into()),
             };
+            let mut checks = Checks::default();
             let output = ShardOutput {
                 sums: &mut part.sums,
                 rows: &mut part.rows,
+                checks: &mut checks,
             };
             let scalars = scratch.half.run(round, &input, state.as_mut(), output);
             part.scalars = scalars.to_row();
+            part.record.checks = checks.tallies().to_vec();
         });
         self.states.put_back(index, state);
         Ok(())

@@ -84,7 +84,7 @@ pub(super) fn card(model: &Model, result: &RunResult) -> String {
     format!(
         "{head}---\n\n# {name}\n\nA convolutional network, trained by [ADMM](https://arxiv.org/abs/1605.02026) without \
          back-propagation.\n\n| | |\n|---|---|\n| network | `{}` |\n| input | {} x {} pixels, {} |\n| classes | {} |\n\
-         | test accuracy | {} |\n| steps | {} in {:.1} s |\n| weights | SHA-256 `{}` |\n| data | SHA-256 `{}` |\n\
+         | test accuracy | {} |\n| certificate | {} |\n| steps | {} in {:.1} s |\n| weights | SHA-256 `{}` |\n| data | SHA-256 `{}` |\n\
          | lagrange | {} |\n\n```sh\nlagrange predict . picture.png\nlagrange export . --out model.onnx\n```\n",
         model.network.describe(),
         input.height,
@@ -97,6 +97,7 @@ pub(super) fn card(model: &Model, result: &RunResult) -> String {
                 "{:.2} %",
                 100.0 * a
             )),
+        result.certificate,
         result.steps,
         result.seconds,
         result.weights_sha256,

@@ -1,19 +1,26 @@
 //! The run folder: configuration, metrics as JSON lines, model and result.
 
 mod best;
+mod certificate;
 mod derived;
+mod journal;
 mod metrics;
 mod result;
+mod shards;
 mod tensorboard;
 
 pub(crate) use best::BestModel;
+pub use certificate::{CertificateFigures, NotRun, failure};
 pub(crate) use metrics::Kept;
 pub use result::{BestFigures, RunResult, Unsaved, as_text};
+pub use shards::NotShards;
+pub(crate) use shards::{ShardRecords, ShardsFile, ShardsHead, ShardsStep};
 
 use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, write_file};
 use crate::model::Model;
-use crate::{Config, Network, Observed, RunError};
-use lagrange_coordinator::{Access, CheckpointStore, Journal, Place, means_full, write_whole};
+use crate::{Config, Network, RunError};
+use journal::RunJournal;
+use lagrange_coordinator::{Access, CheckpointStore, Place, means_full, write_whole};
 use metrics::JsonLines;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -22,7 +29,7 @@ use std::time::{Duration, Instant};
 use tensorboard::{TensorBoard, event_files};
 
 /// Room kept for the result, which is a page of text.
-const RESULT_BYTES: u64 = 16 << 10;
+const RESULT_BYTES: u64 = 32 << 10;
 /// How long a full disk may take to get room for model and result.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Beginning of the names of files that have no contents yet.
@@ -149,7 +156,7 @@ impl RunFolder {
             return;
         }
         drop(self.places);
-        for name in [CONFIG, METRICS, ".lock"] {
+        for name in [CONFIG, METRICS, ShardsFile::NAME, ".lock"] {
             let _ = std::fs::remove_file(self.path.join(name));
         }
         for path in event_files(&self.path) {
@@ -179,16 +186,31 @@ impl RunFolder {
         write_file(&path, &text.as_bytes()[..good])
     }
 
-    /// What appends every event of the training of `network` to the metrics, and to TensorBoard's events.
+    /// What appends every event of the training of `network` to the metrics and to TensorBoard's events, and
+    /// every step to the shard record of `head`.
     ///
     /// # Errors
-    /// If the metrics cannot be written.
-    pub(crate) fn journal(&self, network: Network) -> Result<Box<dyn Journal>, FolderError> {
+    /// If metrics or shard record cannot be written.
+    pub(crate) fn journal(
+        &self,
+        head: ShardsHead,
+        network: Network,
+    ) -> Result<RunJournal, FolderError> {
         let path = self.path.join(METRICS);
-        Ok(Box::new(Journals {
+        Ok(RunJournal {
             metrics: JsonLines::append(&path).map_err(unwritten(&path))?,
             events: TensorBoard::begin(&self.path, network, self.kept.as_ref()),
-        }))
+            shards: ShardsFile::of(&self.path).append(head)?,
+        })
+    }
+
+    /// Keeps the shard record up to the moment that a resumed run goes on from, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be rewritten.
+    pub(crate) fn keep_shards(&self, kept: Option<&Kept>) -> Result<(), FolderError> {
+        let step = kept.map_or(0, |kept| kept.step);
+        ShardsFile::of(&self.path).keep(step)
     }
 
     /// What keeps the model that was best on held-out images, like `model` but for its weights.
@@ -249,20 +271,6 @@ impl RunFolder {
         }
         self.derive(&card, result.epochs);
         Ok(result)
-    }
-}
-
-/// The journals of a run, in the order in which they hear of an event.
-#[derive(Debug)]
-struct Journals {
-    metrics: JsonLines,
-    events: TensorBoard,
-}
-
-impl Journal for Journals {
-    fn keep(&mut self, observed: &Observed) {
-        self.metrics.keep(observed);
-        self.events.keep(observed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use super::CertificateFigures;
 use crate::{Config, Split, Task};
 use lagrange_coordinator::Outcome;
 use serde::{Serialize, Serializer};
@@ -36,6 +37,8 @@ pub struct RunResult {
     pub rollbacks: u32,
     /// Equations per output that weight updates were fitted to, over all stages and steps.
     pub equations: u64,
+    /// What the checks of optimality came to.
+    pub certificate: CertificateFigures,
     /// Whether the run was asked to stop early.
     pub interrupted: bool,
     /// SHA-256 of the final weights as little-endian f32.
@@ -133,6 +136,7 @@ impl RunResult {
             steps: outcome.steps,
             rollbacks: outcome.rollbacks,
             equations: outcome.equations,
+            certificate: CertificateFigures::new(config, &outcome.certificate),
             interrupted: outcome.interrupted,
             weights_sha256: outcome.weights_sha256.clone(),
             multipliers_sha256: outcome.multipliers_sha256.clone(),

@@ -2,6 +2,7 @@
 
 use super::Classic;
 use super::solve::Solved;
+use crate::check::SolveChecks;
 use crate::network::Stage;
 use crate::penalties::Penalties;
 use crate::residual::StepScalars;
@@ -23,6 +24,7 @@ pub(super) struct ClassicCoordinator {
     /// Scalars of the step's rounds so far.
     scalars: StepScalars,
     solved: Vec<Solved>,
+    checks: SolveChecks,
 }
 
 impl ClassicCoordinator {
@@ -34,6 +36,7 @@ impl ClassicCoordinator {
             stage: 0,
             scalars: StepScalars::zeros(schedule.network.len()),
             solved: Vec::new(),
+            checks: SolveChecks::default(),
             schedule,
         }
     }
@@ -65,6 +68,7 @@ impl ClassicCoordinator {
                 None => solved.iter().map(|solved| solved.report).collect(),
             },
             solves: solved.iter().map(|solved| solved.solve).collect(),
+            checks: self.checks.finish(),
         }
     }
 }
@@ -113,15 +117,18 @@ impl CoordinatorHalf for ClassicCoordinator {
         weights: &mut Weights,
     ) -> Result<Option<StepDone>, SolveError> {
         self.scalars.add(totals.scalars);
-        let mut moved = Vec::new();
+        if round.stage == 0 {
+            self.checks = SolveChecks::of_step(&self.schedule.params, round.step);
+        }
+        let (checks, mut moved) = (&mut self.checks, Vec::new());
         match &mut self.update {
             Some(update) => {
                 let layout = self.schedule.layout(round);
-                moved = update.step(&layout, totals.sums, rate, weights)?;
+                moved = update.step(&layout, totals.sums, rate, weights, checks)?;
             }
             None => self
                 .solved
-                .extend(self.schedule.solve(round, totals, weights)?),
+                .extend(self.schedule.solve(round, totals, weights, checks)?),
         }
         let (step, stage) = crate::schedule::Schedule::next(&self.schedule, round);
         self.stage = stage;

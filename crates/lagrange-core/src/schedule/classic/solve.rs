@@ -1,6 +1,7 @@
 //! Solution of a stage's equations for the weights themselves, without memory of earlier steps.
 
 use super::Classic;
+use crate::check::SolveChecks;
 use crate::equations::{EquationLayout, matrix, unpack_triangle};
 use crate::schedule::{Round, StageMetrics, StageSolve, Totals};
 use crate::solver::{
@@ -19,7 +20,8 @@ pub(super) struct Solved {
 }
 
 impl Classic {
-    /// Solves every stage that `round` has collected, and sets its weights.
+    /// Solves every stage that `round` has collected, and sets its weights. `checks` tell how well each
+    /// system is solved.
     ///
     /// # Errors
     /// [`SolveError`]; the stage's weights are then unchanged.
@@ -28,6 +30,7 @@ impl Classic {
         round: Round,
         totals: &Totals<'_>,
         weights: &mut Weights,
+        checks: &mut SolveChecks,
     ) -> Result<Vec<Solved>, SolveError> {
         let layout = self.layout(round);
         let collects = self.collects(round);
@@ -41,7 +44,12 @@ impl Classic {
                 .flat_map(|rows| &rows[start..start + count]);
             let rows: Vec<f32> = shares.copied().collect();
             let rows = matrix(&rows, rows.len() / width, width);
-            self.solve_stage(index, &layout, totals.sums, rows, weights)
+            let equations = Equations {
+                layout: &layout,
+                sums: totals.sums,
+                rows,
+            };
+            self.solve_stage(index, &equations, weights, checks)
         };
         collects.enumerate().map(solve).collect()
     }
@@ -49,22 +57,27 @@ impl Classic {
     fn solve_stage(
         &self,
         index: usize,
-        layout: &EquationLayout,
-        sums: &[f32],
-        rows: ArrayView2<'_, f32>,
+        equations: &Equations<'_>,
         weights: &mut Weights,
+        checks: &mut SolveChecks,
     ) -> Result<Solved, SolveError> {
+        let Equations { layout, sums, rows } = *equations;
         let current = weights.stage(index).to_owned();
         let unknowns = current.nrows();
         let normal = normal_equations(index, layout, sums, &current)?;
+        let signs = checks.signs(index, current.ncols());
         let system = System {
             stage: index,
             normal: normal.as_ref().map(|(gram, moment)| (gram, moment)),
             rows,
             unknowns,
             all: self.cut.shards * self.cut.samples * self.network.stages()[index].rows(),
+            signs: signs.as_deref(),
         };
         let solution = self.solver.solve(&system)?;
+        if let Some(amount) = solution.amount {
+            checks.record(index, amount);
+        }
         let step = &solution.weights - &current;
         let norm = |weights: &Array2<f32>| match &normal {
             Some((gram, _)) if rows.is_empty() => {
@@ -101,6 +114,14 @@ impl Classic {
         let norm = |w: &Array2<f32>| w.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         Ok(norm(&(&solution.weights - &full.weights)) / norm(&full.weights).max(f64::MIN_POSITIVE))
     }
+}
+
+/// What a round has collected of one stage: sums in their layout, and rows `[r, d + C]`.
+#[derive(Debug, Clone, Copy)]
+struct Equations<'a> {
+    layout: &'a EquationLayout,
+    sums: &'a [f32],
+    rows: ArrayView2<'a, f32>,
 }
 
 /// G `[d, d]` and T'Z `[d, C]`.

@@ -38,7 +38,7 @@ impl ClassicWorker {
         let widest = stages.map(|stage| (stage.output.len(), stage.conv.len()));
         let (output, conv) = widest.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
         Self {
-            sweep: Sweep::new(network, &schedule.params),
+            sweep: Sweep::new(network, &schedule.params, schedule.cut.shards),
             kept: BlockState::new(network, BLOCK),
             before: BlockState::new(network, BLOCK).a,
             reset: Vec::with_capacity(BLOCK),
@@ -74,6 +74,8 @@ impl ClassicWorker {
                 [] => &mut [],
                 residuals => &mut residuals[start * outputs..][..part.targets.len()],
             };
+            let inspector = &mut self.sweep.inspector;
+            inspector.enter(start..start + part.positions.len());
             self.begin(round, &part, state.as_deref());
             self.update(round, &part, residuals, &mut scalars);
             self.fit(round);
@@ -180,6 +182,9 @@ impl ClassicWorker {
                 self.update_outputs(part, residuals, scalars);
                 let Self { sweep, reset, .. } = self;
                 sweep.find_moved(|sample| !reset[sample]);
+                sweep.inspector.prefer(&sweep.moved);
+                let watched = sweep.inspector.sample();
+                sweep.inspect_outputs(part, watched.is_some_and(|sample| reset[sample]));
                 for index in (0..last).rev() {
                     for number in 0..self.sweep.moved.len() {
                         let sample = self.sweep.moved[number];
@@ -195,11 +200,13 @@ impl ClassicWorker {
                 }
                 all(&mut |sample| self.map(last, sample));
                 self.update_outputs(part, residuals, scalars);
+                self.sweep.inspect_outputs(part, false);
             }
             (BlockOrder::Taylor, 0) => {}
             (BlockOrder::Taylor, stage) if stage > last => {
                 all(&mut |sample| self.map(last, sample));
                 self.update_outputs(part, residuals, scalars);
+                self.sweep.inspect_outputs(part, false);
             }
             (BlockOrder::Taylor, stage) => {
                 all(&mut |sample| self.update_forward(stage - 1, sample, scalars));
@@ -341,6 +348,9 @@ impl WorkerHalf for ClassicWorker {
                 round.step * rounds + round.stage as u64,
             ),
         };
+        self.sweep
+            .inspector
+            .begin(round, input, input.positions.len());
         self.collector.begin(&collection, &mut collected);
         if self.audits(round) {
             self.audit.begin(&collection, &mut collected);
@@ -359,6 +369,7 @@ impl WorkerHalf for ClassicWorker {
         if let Some(state) = state.filter(|_| moves) {
             state.count_visits(input.positions);
         }
+        *output.checks = self.sweep.inspector.finish();
         scalars
     }
 }

@@ -9,6 +9,7 @@ mod classic;
 pub use classic::{BlockOrder, ClassicParams, ClassicUpdate, Fit, InitialState};
 
 use crate::activation::ActivationUpdate;
+use crate::check::Check;
 use crate::loss::Loss;
 use crate::penalties::Penalties;
 use crate::pooling::StaircaseUpdate;
@@ -88,6 +89,7 @@ pub enum HiddenStep {
 /// | `metric` | gram | metric of weight steps | |
 /// | `hidden_step` | trust-region | length of hidden steps | |
 /// | `evaluate_every` | 0 | steps between evaluations; 0 evaluates after every epoch | |
+/// | `check_every` | 16 | steps between checks of optimality, [`crate::check`]; 0 for none | |
 ///
 /// ```
 /// use lagrange_core::schedule::ScheduleParams;
@@ -151,6 +153,8 @@ pub struct ScheduleParams {
     pub hidden_step: HiddenStep,
     /// Steps between evaluations; 0 evaluates after every epoch.
     pub evaluate_every: u64,
+    /// Steps between checks of the sub-problems' optimality; 0 for none. It changes no bit of the training.
+    pub check_every: u64,
 }
 
 impl Default for ScheduleParams {
@@ -181,6 +185,7 @@ impl Default for ScheduleParams {
             metric: Metric::default(),
             hidden_step: HiddenStep::default(),
             evaluate_every: 0,
+            check_every: 16,
         }
     }
 }
@@ -221,6 +226,33 @@ pub fn ranged(
 }
 
 impl ScheduleParams {
+    /// Checks that runs with these parameters and `classic` have not, each with the reason.
+    #[must_use]
+    pub fn unchecked(&self, classic: &ClassicParams) -> Vec<(Check, &'static str)> {
+        let off = "schedule.check-every is 0";
+        if self.check_every == 0 {
+            return Check::ALL.map(|check| (check, off)).to_vec();
+        }
+        let is_classic = self.kind == ScheduleKind::Classic;
+        let mut reasons = Vec::new();
+        if is_classic && classic.order != BlockOrder::OutputFirst {
+            let reason = "in this order of blocks an activation update starts from h(z), not from the activation before it";
+            reasons.push((Check::Sweep, reason));
+        }
+        let steps = !is_classic || classic.update == ClassicUpdate::Step;
+        if steps && self.metric == Metric::Identity {
+            let reason = "schedule.metric = \"identity\" solves no system";
+            reasons.push((Check::NormalEquations, reason));
+        }
+        reasons
+    }
+
+    /// Whether `step` is one whose sub-problems are checked.
+    #[must_use]
+    pub fn is_checked(&self, step: u64) -> bool {
+        self.check_every > 0 && step.is_multiple_of(self.check_every)
+    }
+
     /// The penalties before any factor.
     #[must_use]
     pub fn penalties(&self) -> Penalties {

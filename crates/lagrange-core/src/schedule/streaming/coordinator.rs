@@ -2,6 +2,7 @@
 
 use super::Streaming;
 use super::balance::Balance;
+use crate::check::SolveChecks;
 use crate::network::Stage;
 use crate::penalties::Penalties;
 use crate::residual::StepScalars;
@@ -108,7 +109,10 @@ impl CoordinatorHalf for StreamingCoordinator {
         weights: &mut Weights,
     ) -> Result<Option<StepDone>, SolveError> {
         let layout = self.schedule.layout(round);
-        let stages = self.update.step(layout, totals.sums, rate, weights)?;
+        let mut checks = SolveChecks::of_step(&self.schedule.params, round.step);
+        let stages = self
+            .update
+            .step(layout, totals.sums, rate, weights, &mut checks)?;
         let penalties = self.penalties(round.step);
         self.balance(totals.scalars, &stages, penalties.beta_output);
         Ok(Some(StepDone {
@@ -118,6 +122,7 @@ impl CoordinatorHalf for StreamingCoordinator {
             stages,
             solves: Vec::new(),
             equations: self.equations(),
+            checks: checks.finish(),
         }))
     }
 

@@ -75,7 +75,7 @@ impl Schedule for Streaming {
 
     fn worker(&self) -> Box<dyn WorkerHalf> {
         Box::new(StreamingWorker {
-            sweep: Sweep::new(&self.network, &self.params),
+            sweep: Sweep::new(&self.network, &self.params, self.cut.shards),
             cross: CrossMoments::new(&self.network),
             draws: Draws::new(&self.params, &self.network, self.cut.shards),
             schedule: self.clone(),
@@ -125,11 +125,15 @@ impl WorkerHalf for StreamingWorker {
         layout.crosses_mut(output.sums).fill(0.0);
         let mut scalars = StepScalars::zeros(network.len());
         self.draws.begin(round, samples, input.key);
+        self.sweep.inspector.begin(round, input, samples);
         // With sampled equations every sample may be drawn, so none can be skipped.
         let drawn = params.solver == SolverKind::Sampled;
         for start in (0..samples).step_by(BLOCK) {
             let part = input.part(start..samples.min(start + BLOCK), image, outputs);
             let residuals = &mut output.rows[start * outputs..][..part.targets.len()];
+            self.sweep
+                .inspector
+                .enter(start..start + part.positions.len());
             self.sweep
                 .run_from_forward(&part, drawn, residuals, &mut scalars);
             let block = Block {
@@ -152,6 +156,7 @@ impl WorkerHalf for StreamingWorker {
             self.cross.finish(0..network.len(), &mut collected);
         }
         self.draws.finish(&mut collected);
+        *output.checks = self.sweep.inspector.finish();
         scalars
     }
 }

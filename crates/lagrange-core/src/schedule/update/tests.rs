@@ -46,7 +46,13 @@ fn moved(network: &Network, all_sums: &[Vec<f32>]) -> Weights {
     for sums in all_sums {
         weights = he(network, 1);
         update
-            .step(&layout, sums, 1.0, &mut weights)
+            .step(
+                &layout,
+                sums,
+                1.0,
+                &mut weights,
+                &mut SolveChecks::default(),
+            )
             .expect("solvable");
     }
     weights
@@ -81,12 +87,24 @@ fn norms_between_refreshes_are_those_of_the_gram_matrix() {
         let mut weights = he(&network, 1);
         let first = sums(&refreshing, &network, &[1, 2], 1.0);
         update
-            .step(&refreshing, &first, 1.0, &mut weights)
+            .step(
+                &refreshing,
+                &first,
+                1.0,
+                &mut weights,
+                &mut SolveChecks::default(),
+            )
             .expect("solvable");
         for seed in 0..8 {
             let before = weights.clone();
             let report = update
-                .step(&plain, &draw(seed, plain.len()), 1.0, &mut weights)
+                .step(
+                    &plain,
+                    &draw(seed, plain.len()),
+                    1.0,
+                    &mut weights,
+                    &mut SolveChecks::default(),
+                )
                 .expect("solvable");
             for (index, report) in report.iter().enumerate() {
                 let gram = &update.stages[index].gram;
@@ -118,7 +136,13 @@ fn a_factor_that_waits_is_that_of_the_next_step_whoever_makes_it() {
         let mut path = Vec::new();
         for sums in &all {
             update
-                .step(&layout, sums, 1.0, &mut weights)
+                .step(
+                    &layout,
+                    sums,
+                    1.0,
+                    &mut weights,
+                    &mut SolveChecks::default(),
+                )
                 .expect("solvable");
             if settled {
                 update.settle(&weights).expect("solvable");
@@ -142,7 +166,13 @@ fn hidden_stages_move_by_the_trust_region_and_nothing_moves_on_bad_sums() {
     let mut weights = he(&network, 1);
     let good = sums(&layout, &network, &[1], 1.0);
     let report = update
-        .step(&layout, &good, 0.5, &mut weights)
+        .step(
+            &layout,
+            &good,
+            0.5,
+            &mut weights,
+            &mut SolveChecks::default(),
+        )
         .expect("solvable");
     let relative = report[0].step_norm / report[0].weight_norm;
     assert!((relative - 0.5 * params.trust).abs() < 1e-5, "{relative}");
@@ -151,7 +181,13 @@ fn hidden_stages_move_by_the_trust_region_and_nothing_moves_on_bad_sums() {
         let mut bad = good.clone();
         bad[at] = f32::NAN;
         let error = update
-            .step(&layout, &bad, 0.5, &mut weights)
+            .step(
+                &layout,
+                &bad,
+                0.5,
+                &mut weights,
+                &mut SolveChecks::default(),
+            )
             .expect_err("refused");
         assert!(matches!(error, SolveError::NotFinite { .. }), "{error}");
         assert_eq!(weights, before);
@@ -190,8 +226,22 @@ fn what_is_restored_goes_on_with_the_same_bits_from_any_step() {
         let mut other_weights = weights.clone();
         let layout = &layouts[usize::from(step % 2 == 0)];
         let sums = sound_sums(&network, layout, step);
-        let report = update.step(layout, &sums, 0.5, &mut weights).expect("step");
-        let other_report = other.step(layout, &sums, 0.5, &mut other_weights);
+        let report = update
+            .step(
+                layout,
+                &sums,
+                0.5,
+                &mut weights,
+                &mut SolveChecks::default(),
+            )
+            .expect("step");
+        let other_report = other.step(
+            layout,
+            &sums,
+            0.5,
+            &mut other_weights,
+            &mut SolveChecks::default(),
+        );
         assert_eq!(weights, other_weights, "step {step}");
         assert_eq!(Ok(report), other_report);
         assert_eq!(memory(&update), memory(&other));

@@ -20,7 +20,7 @@ use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, wri
 use crate::model::Model;
 use crate::{Config, Network, RunError};
 use journal::RunJournal;
-use lagrange_coordinator::{Access, CheckpointStore, Place, means_full, write_whole};
+use lagrange_coordinator::{Access, CheckpointStore, Journal, Place, means_full, write_whole};
 use metrics::JsonLines;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -195,13 +195,13 @@ impl RunFolder {
         &self,
         head: ShardsHead,
         network: Network,
-    ) -> Result<RunJournal, FolderError> {
+    ) -> Result<Box<dyn Journal>, FolderError> {
         let path = self.path.join(METRICS);
-        Ok(RunJournal {
+        Ok(Box::new(RunJournal {
             metrics: JsonLines::append(&path).map_err(unwritten(&path))?,
-            events: TensorBoard::begin(&self.path, network, self.kept.as_ref()),
             shards: ShardsFile::of(&self.path).append(head)?,
-        })
+            events: TensorBoard::begin(&self.path, network, self.kept.as_ref()),
+        }))
     }
 
     /// Keeps the shard record up to the moment that a resumed run goes on from, if there is one.

@@ -189,8 +189,9 @@ mod tests {
                 return;
             }
             let line = serde_json::to_string(&observed).expect("JSON") + "\n";
-            let metrics = OpenOptions::new().create(true).append(true);
-            let mut metrics = metrics.open(self.path.join(METRICS)).expect("metrics");
+            let mut options = OpenOptions::new();
+            options.create(true).append(true);
+            let mut metrics = options.open(self.path.join(METRICS)).expect("metrics");
             metrics.write_all(line.as_bytes()).expect("written");
         }
 
@@ -216,6 +217,7 @@ mod tests {
                 distance: Vec::new(),
                 multiplier_rms: 0.125,
                 rate: 0.5,
+                checksums: Vec::new(),
             })));
         }
 

@@ -160,8 +160,8 @@ mod tests {
 
     fn network() -> Network {
         let image = Shape {
-            height: 12,
-            width: 12,
+            height: 28,
+            width: 28,
             channels: 3,
         };
         Network::resolve(&NetworkSpec::default(), image, 4).expect("it fits")

@@ -83,7 +83,7 @@ fn validate(args: &RunArgs) -> Result<Valid> {
     let (run, not_for_embedded) = match (fit(args, config.clone()), &args.data.path) {
         (Ok(run), _) => (Some(run), None),
         (Err(error), Some(_)) => return Err(error),
-        (Err(error), None) => (None, Some(format!("{error:#}"))),
+        (Err(error), None) => (None, Some(error.to_string())),
     };
     Ok(Valid {
         task: config.task.to_string(),

@@ -16,6 +16,7 @@ mod handshake;
 mod health;
 #[cfg(target_os = "linux")]
 mod limits;
+mod looking;
 mod mishaps;
 mod pictures;
 mod processes;

@@ -1,14 +1,19 @@
 //! A model behind HTTP: what it answers, and what it refuses.
 
+use crate::binary::coordinator::certificates;
 use crate::binary::process::signal;
 use crate::binary::{failure, lagrange, path, text};
 use crate::take_away::trained;
+use lagrange_protocol::certificates as pem;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 
 /// A server of the model in a folder, stopped when it goes.
 struct Server {
@@ -30,7 +35,7 @@ impl Server {
         let stderr = server.child.stderr.as_mut().expect("piped");
         for line in BufReader::new(stderr).lines() {
             let line = line.expect("text");
-            if let Some((_, rest)) = line.split_once("http://") {
+            if let Some((_, rest)) = line.split_once("://") {
                 server.address = rest.split(": POST").next().expect("an address").to_owned();
                 return server;
             }
@@ -40,23 +45,8 @@ impl Server {
 
     /// Status and body of the answer to a request.
     fn ask(&self, request: &str, headers: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("connects");
-        let length = body.len();
-        let head = format!(
-            "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
-        );
-        stream.write_all(head.as_bytes()).expect("written");
-        // A refused body may not be read to its end.
-        let _ = stream.write_all(body);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = text(&answer);
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status.unwrap_or(0), body.to_owned())
+        let stream = TcpStream::connect(&self.address).expect("connects");
+        answer(stream, request, headers, body)
     }
 
     fn json(&self, request: &str, body: &[u8]) -> Value {
@@ -64,6 +54,31 @@ impl Server {
         assert_eq!(status, 200, "{text}");
         serde_json::from_str(&text).expect("JSON")
     }
+}
+
+/// Status and body of the answer to a request by a connection of its own; 0 without an answer.
+fn answer(
+    mut stream: impl Read + Write,
+    request: &str,
+    headers: &str,
+    body: &[u8],
+) -> (u16, String) {
+    let length = body.len();
+    let head = format!(
+        "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+    );
+    // A refused connection may not take the head, and a refused body not be read to its end.
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = text(&answer);
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status.unwrap_or(0), body.to_owned())
 }
 
 impl Drop for Server {
@@ -205,4 +220,85 @@ fn only_those_with_the_token_are_answered_and_a_signal_ends_it() {
     );
     signal(server.child.id(), "INT");
     assert_eq!(server.child.wait().expect("ends").code(), Some(0));
+}
+
+/// How a client with the worker's certificate of `made`, and its authority, speaks TLS.
+fn client(made: &Path) -> ClientConfig {
+    let read = |name: &str| fs::read(made.join(name)).expect("read");
+    let chain = pem::certificates(&read("worker.pem")).expect("a certificate");
+    let key = pem::private_key(&read("worker.key")).expect("a key");
+    let authority = pem::certificates(&read("ca.pem")).and_then(pem::authority);
+    pem::client_config(chain, key, authority.expect("an authority")).expect("they fit")
+}
+
+/// The same without a certificate of its own.
+fn stranger(made: &Path) -> ClientConfig {
+    let authority = fs::read(made.join("ca.pem")).expect("read");
+    let authority = pem::certificates(&authority).and_then(pem::authority);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(authority.expect("an authority"))
+        .with_no_client_auth()
+}
+
+#[test]
+fn only_certificates_of_the_authority_are_answered_by_tls_and_the_token_is_wanted_too() {
+    let folder = trained();
+    let [ours, others] = ["ours", "others"].map(|name| certificates(folder.path(), name));
+    let server = Server::start(folder.path(), &["--tls", path(&ours)]);
+    let token = fs::read_to_string(ours.join("token")).expect("a token");
+    let picture = fs::read(folder.path().join("pictures/test/red/1.png")).expect("read");
+    let ask = |config: ClientConfig, protocols: &[&str], token: &str| {
+        let mut config = config;
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        let name = ServerName::try_from("127.0.0.1").expect("an address");
+        let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let socket = TcpStream::connect(&server.address).expect("connects");
+        let stream = StreamOwned::new(connection, socket);
+        let headers = format!("authorization: Bearer {}\r\n", token.trim());
+        answer(stream, "POST /predict", &headers, &picture)
+    };
+    for protocols in [&["http/1.1"][..], &[]] {
+        let (status, body) = ask(client(&ours), protocols, &token);
+        assert_eq!(status, 200, "{protocols:?}: {body}");
+        let said: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(said["label"], "red");
+    }
+    assert_eq!(
+        ask(client(&ours), &[], "0123456789abcdef").0,
+        401,
+        "another token"
+    );
+    for (who, config) in [
+        ("no certificate", stranger(&ours)),
+        ("another authority", client(&others)),
+    ] {
+        assert_eq!(ask(config, &[], &token).0, 0, "{who}");
+    }
+    let plain = server.ask("POST /predict", "", &picture);
+    assert_eq!(plain.0, 0, "plain text: {}", plain.1);
+    // And goes on; by HTTP/2 for those who know it, as the coordinator's clients do.
+    let (status, _) = ask(client(&ours), &["http/1.1"], &token);
+    assert_eq!(status, 200);
+    assert_eq!(
+        by_http2(&server.address, client(&ours)),
+        Some(b"h2".to_vec())
+    );
+}
+
+/// What the handshake with a client that knows both versions agrees on.
+fn by_http2(address: &str, mut config: ClientConfig) -> Option<Vec<u8>> {
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    let mut connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut socket = TcpStream::connect(address).expect("connects");
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).expect("a handshake");
+    }
+    connection.alpn_protocol().map(<[u8]>::to_vec)
 }

@@ -5,13 +5,13 @@ use crate::output::{print, tell};
 use anyhow::{Result, bail};
 use clap::Args;
 use lagrange::{Model, write_file};
-use lagrange_report::{Run, Verdict, page};
+use lagrange_report::{Run, Verdict, page, tell_apart};
 use std::path::{Path, PathBuf};
 
 /// `lagrange report`
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Run folders: of one a full report, of several their curves beside each other.
+    /// Run folders: of one a full report, of several their curves over each other.
     #[arg(required = true, value_name = "RUN_FOLDER")]
     pub runs: Vec<PathBuf>,
     /// The HTML file [default: report.html in the run folder; of several runs, report.html here].
@@ -46,7 +46,8 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         _ if args.data.path.is_some() => bail!("--data: only for the report of one run"),
         folders => {
             let runs = folders.iter().map(|path| Run::read(path));
-            let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
+            let mut runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
+            tell_apart(&mut runs);
             write_file(&out, page(&runs, None, None).as_bytes())?;
         }
     }

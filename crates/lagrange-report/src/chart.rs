@@ -20,6 +20,35 @@ pub(crate) struct Chart<'a> {
     pub(crate) series: Vec<Series>,
 }
 
+/// A chart of `series`.
+pub(crate) fn chart<'a>(
+    title: &'a str,
+    unit: &'a str,
+    scale: Scale,
+    series: Vec<Series>,
+) -> Chart<'a> {
+    Chart {
+        title,
+        unit,
+        scale,
+        series,
+    }
+}
+
+/// Class of the colour and the dashes of a curve, by its place among others.
+pub(crate) fn colour(index: usize) -> String {
+    format!("c{}", index % COLOURS)
+}
+
+/// A piece of the curve of that place, for a legend.
+pub(crate) fn swatch(index: usize) -> Markup {
+    html! {
+        svg.swatch viewBox="0 0 26 8" aria-hidden="true" {
+            line class=(format!("curve {}", colour(index))) x1="0" x2="26" y1="4" y2="4" {}
+        }
+    }
+}
+
 /// Size of a chart, and room for the numbers beside its axes.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 230.0;
@@ -138,7 +167,7 @@ impl Chart<'_> {
                     @if curves.len() > 1 {
                         span.legend {
                             @for (index, (name, _)) in curves.iter().enumerate() {
-                                span class=(format!("key c{}", index % COLOURS)) { (name) }
+                                span.key { (swatch(index)) " " (name) }
                             }
                         }
                     }
@@ -153,9 +182,9 @@ impl Chart<'_> {
                     }
                     @for (index, (_, points)) in curves.iter().enumerate() {
                         @if let [Point { x: a, y: b }] = points.as_slice() {
-                            circle class=(format!("dot c{}", index % COLOURS)) cx=(place(x(*a))) cy=(place(y(*b))) r="3" {}
+                            circle class=(format!("dot {}", colour(index))) cx=(place(x(*a))) cy=(place(y(*b))) r="3" {}
                         } @else {
-                            polyline class=(format!("curve c{}", index % COLOURS)) points=(path(points, &x, &y)) {}
+                            polyline class=(format!("curve {}", colour(index))) points=(path(points, &x, &y)) {}
                         }
                     }
                 }
@@ -229,21 +258,12 @@ mod tests {
     fn what_has_no_value_is_not_drawn_and_names_are_escaped() {
         let point = |x: f64, y: f64| Point { x, y };
         let chart = |scale, points: Vec<Point>| {
-            let series = vec![
-                Series {
-                    name: "<b>".into(),
-                    points,
-                },
-                Series::new("none".into()),
-            ];
-            Chart {
-                title: "loss",
-                unit: "",
-                scale,
-                series,
-            }
-            .draw()
-            .into_string()
+            let series = Series {
+                name: "<b>".into(),
+                points,
+            };
+            let series = vec![series, Series::new("none".into())];
+            super::chart("loss", "", scale, series).draw().into_string()
         };
         assert_eq!(chart(Scale::Linear, Vec::new()), "");
         assert_eq!(

@@ -10,19 +10,23 @@
 //! | `run` | [`Run`]: result, configuration and metrics of a run folder |
 //! | `verdict` | [`Verdict`]: confusion, figures of classes, the worst mistakes |
 //! | `certificate` | checks of optimality that ran |
+//! | `comparison` | [`Comparison`]: what differs between runs |
 //! | `series` | curves, thinned out to what can be drawn |
 //! | `chart` | one chart as SVG |
-//! | `pictures` | kernels and images as PNG within the page |
-//! | `page` | [`page`]: the HTML |
+//! | `pictures` | kernels and images as PNG files within the page |
+//! | `page`, `several` | [`page`]: the HTML, of one run and of several |
 
 mod certificate;
 mod chart;
+mod comparison;
 mod page;
 mod pictures;
 mod run;
 mod series;
+mod several;
 mod verdict;
 
+pub use comparison::{Comparison, Row};
 pub use page::page;
-pub use run::{ReportError, Run};
+pub use run::{ReportError, Run, tell_apart};
 pub use verdict::{Mistake, Verdict};

@@ -1,9 +1,10 @@
 //! The page.
 
 use crate::certificate;
-use crate::chart::{Chart, Scale, short};
+use crate::chart::{Chart, Scale, chart, short};
 use crate::pictures::address;
 use crate::series::Series;
+use crate::several::side_by_side;
 use crate::{Run, Verdict};
 use lagrange::{Model, kernel_pictures};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -131,21 +132,12 @@ fn tiles(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 /// Curves of accuracy and loss on each split that was evaluated.
-fn evaluations(run: &Run, key: &str) -> Vec<Series> {
+pub(crate) fn evaluations(run: &Run, key: &str) -> Vec<Series> {
     let splits = ["validation", "test"].map(|split| run.evaluations(split, key));
     splits
         .into_iter()
         .filter(|series| !series.points.is_empty())
         .collect()
-}
-
-fn chart<'a>(title: &'a str, unit: &'a str, scale: Scale, series: Vec<Series>) -> Chart<'a> {
-    Chart {
-        title,
-        unit,
-        scale,
-        series,
-    }
 }
 
 fn learning(run: &Run) -> [Chart<'_>; 3] {
@@ -312,52 +304,5 @@ fn drawn(model: &Model) -> Markup {
         div.pictures.kernels { @for kernel in kernel_pictures(&model.network, &model.weights) {
             @if let Some(address) = address(&kernel) { figure { img src=(address) alt="kernel"; } }
         } }
-    }
-}
-
-/// The beginning of the hash of a run's weights.
-fn weights(run: &Run) -> String {
-    let hash = run.result["weights_sha256"].as_str().unwrap_or("-");
-    hash.chars().take(12).collect()
-}
-
-/// Curves of several runs, each in one colour, and a table of their results.
-fn side_by_side(runs: &[Run]) -> Markup {
-    let of_each = |series: &dyn Fn(&Run) -> Option<Series>| -> Vec<Series> {
-        let named = runs
-            .iter()
-            .filter_map(|run| Some(series(run)?.named(run.name.clone())));
-        named.collect()
-    };
-    let evaluated =
-        |key: &'static str| of_each(&move |run| evaluations(run, key).into_iter().next());
-    let stepped = |key: &'static str| of_each(&move |run| run.steps(key).into_iter().next());
-    let columns = [
-        "test_accuracy",
-        "validation_accuracy",
-        "seconds",
-        "steps",
-        "workers",
-        "seed",
-    ];
-    html! {
-        h2 { "Results" }
-        div.scroll { table {
-            tr { th { "run" } @for column in columns { th { (column.replace('_', " ")) } } th { "weights" } }
-            @for run in runs {
-                tr {
-                    td { (run.name) }
-                    @for column in columns { td { (run.figure(column).map_or("-".to_owned(), short)) } }
-                    td { (weights(run)) }
-                }
-            }
-        } }
-        h2 { "Curves" }
-        div.charts {
-            (chart("Accuracy", "share of images, by step", Scale::Linear, evaluated("accuracy")).draw())
-            (chart("Loss", "of the batch", Scale::Logarithmic, stepped("loss")).draw())
-            (chart("Augmented objective", "", Scale::Logarithmic, stepped("objective")).draw())
-            (chart("Primal residual of outputs", "first stage", Scale::Logarithmic, stepped("output_residual")).draw())
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::series::{Point, Series};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,13 +34,32 @@ pub enum ReportError {
 /// A run: its result, its configuration, and the events of its metrics.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Name of the folder.
+    /// Name of the folder, or as [`tell_apart`] has it.
     pub name: String,
     /// `result.json`; null while the run is not complete.
     pub result: Value,
     /// `config.toml`
     pub configuration: String,
-    events: Vec<Value>,
+    pub(crate) events: Vec<Value>,
+    /// The folder, from the root.
+    pub(crate) path: PathBuf,
+}
+
+/// Names `runs` so that no two have one name: where folders in different places are called alike, by as many of
+/// the folders above them as it takes.
+pub fn tell_apart(runs: &mut [Run]) {
+    let deepest = runs.iter().map(|run| run.path.components().count()).max();
+    for depth in 1..=deepest.unwrap_or(0) {
+        for run in &mut *runs {
+            let parts: Vec<_> = run.path.components().collect();
+            let last: PathBuf = parts[parts.len().saturating_sub(depth)..].iter().collect();
+            run.name = last.display().to_string();
+        }
+        let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        if names.len() == runs.len() {
+            return;
+        }
+    }
 }
 
 impl Run {
@@ -68,10 +88,11 @@ impl Run {
         };
         let metrics = text("metrics.jsonl")?;
         let lines = metrics.lines();
-        let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = name.file_name().unwrap_or(path.as_os_str());
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = path.file_name().unwrap_or(path.as_os_str());
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
+            path: path.clone(),
             result,
             configuration,
             events: lines
@@ -136,5 +157,32 @@ impl Run {
     pub(crate) fn rollbacks(&self) -> usize {
         let went_back = |event: &&Value| event["event"] == "rollback";
         self.events.iter().filter(went_back).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_are_called_alike_are_told_apart_by_where_they_lie() {
+        let named = |paths: &[&str]| -> Vec<String> {
+            let run = |path: &&str| Run {
+                name: String::new(),
+                result: Value::Null,
+                configuration: String::new(),
+                events: Vec::new(),
+                path: path.into(),
+            };
+            let mut runs: Vec<Run> = paths.iter().map(run).collect();
+            tell_apart(&mut runs);
+            runs.into_iter().map(|run| run.name).collect()
+        };
+        assert_eq!(named(&["/x/a", "/x/b"]), ["a", "b"]);
+        assert_eq!(
+            named(&["/x/run", "/y/run", "/y/b"]),
+            ["x/run", "y/run", "y/b"]
+        );
+        assert_eq!(named(&["/x/a", "/x/a"]), ["/x/a", "/x/a"]);
     }
 }

@@ -15,6 +15,8 @@ use tokio_rustls::server::TlsStream;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that wait to be served.
 const READY: usize = 64;
+/// What is spoken, as both sides tell each other in the handshake: the better one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 type Connection = (TlsStream<TcpStream>, SocketAddr);
 
@@ -25,10 +27,14 @@ pub(crate) struct Encrypted {
 }
 
 impl Encrypted {
-    pub(crate) fn new(mut listener: TcpListener, config: Arc<ServerConfig>) -> Self {
+    /// Connections to `listener`, by the certificates of `config`.
+    pub(crate) fn new(mut listener: TcpListener, config: &ServerConfig) -> Self {
         let address = listener.local_addr();
         let (sender, ready) = channel(READY);
-        let acceptor = TlsAcceptor::from(config);
+        // It is a coordinator's, which speaks HTTP/2 alone; other programs may know HTTP/1.1 only.
+        let mut config = config.clone();
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         tokio::spawn(async move {
             while !sender.is_closed() {
                 let (stream, peer) = Listener::accept(&mut listener).await;

@@ -44,7 +44,7 @@ pub struct Options {
     pub requests: usize,
     /// The token that requests must show, as `authorization: Bearer TOKEN`.
     pub token: Option<Token>,
-    /// Certificates: with them everything is encrypted.
+    /// Certificates: with them everything is encrypted, by HTTP/2 or HTTP/1.1 as the client wishes.
     pub tls: Option<Arc<ServerConfig>>,
 }
 
@@ -80,7 +80,7 @@ pub async fn serve(
                 .await
         }
         Some(config) => {
-            let encrypted = connections::Encrypted::new(listener, config);
+            let encrypted = connections::Encrypted::new(listener, &config);
             axum::serve(encrypted, router)
                 .with_graceful_shutdown(stop)
                 .await

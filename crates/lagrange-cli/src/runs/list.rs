@@ -1,22 +1,10 @@
-//! `lagrange runs`: the runs of a folder, with what they came to.
+//! The runs of a folder, with what they came to.
 
 use crate::output::{print, print_json};
 use anyhow::{Context as _, Result};
-use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// `lagrange runs`
-#[derive(Debug, Args)]
-pub struct RunsArgs {
-    /// Folder of run folders, at any depth.
-    #[arg(default_value = "runs", value_name = "DIR")]
-    pub folder: PathBuf,
-    /// Print the runs as one line of JSON.
-    #[arg(long)]
-    pub json: bool,
-}
 
 /// A run folder.
 #[derive(Debug, Serialize)]
@@ -37,16 +25,16 @@ struct Row {
 /// Folders within folders that are looked into.
 const DEPTH: usize = 4;
 
-/// Runs the command.
+/// Prints the runs in `folder` and below it.
 ///
 /// # Errors
 /// If the folder cannot be listed.
-pub fn run(args: &RunsArgs) -> Result<()> {
+pub(super) fn run(folder: &Path, json: bool) -> Result<()> {
     let mut rows = Vec::new();
-    find(&args.folder, DEPTH, &mut rows)
-        .with_context(|| format!("{}: cannot be listed", args.folder.display()))?;
+    find(folder, DEPTH, &mut rows)
+        .with_context(|| format!("{}: cannot be listed", folder.display()))?;
     rows.sort_by(|a, b| a.folder.cmp(&b.folder));
-    match args.json {
+    match json {
         true => print_json(&rows),
         false => Ok(print(&table(&rows))?),
     }

@@ -19,6 +19,7 @@ mod limits;
 mod mishaps;
 mod pictures;
 mod processes;
+mod proof;
 mod recovery;
 mod resume;
 mod security;

@@ -1,6 +1,9 @@
 //! Whole clusters with the workers as tasks of this process, and gRPC over memory.
 
-use lagrange::{Cluster, Config, Dataset, Observed, RunDir, RunEvent, RunResult, Split};
+use lagrange::{
+    Check, Cluster, Config, DataSource, Dataset, Observed, Replay, RunDir, RunEvent, RunResult,
+    Split,
+};
 use lagrange_core::schedule::{BlockOrder, ClassicUpdate, ScheduleKind, SolverKind};
 use lagrange_core::start::StartKind;
 use lagrange_tests::{bars, colours, small_config};
@@ -249,7 +252,8 @@ async fn colour_images_of_named_classes_are_learnt_and_judged_on_their_own_valid
 async fn a_run_that_was_stopped_goes_on_with_the_same_bits() {
     let folder = tempfile::tempdir().expect("folder");
     let dataset = Arc::new(bars(400, 100));
-    let config = small_config(8);
+    let mut config = small_config(8);
+    config.schedule.check_every = 2;
     let whole = train(&config, &dataset, 2, 1, folder.path()).await;
     let run_dir = folder.path().join("stopped");
     let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -272,4 +276,86 @@ async fn a_run_that_was_stopped_goes_on_with_the_same_bits() {
     let again = again.await.expect("the run ends").result;
     assert_eq!(again.weights_sha256, whole.weights_sha256);
     assert_eq!(again.multipliers_sha256, whole.multipliers_sha256);
+    assert_eq!(again.certificate, whole.certificate);
+    assert!(again.certificate.ran > stopped.certificate.ran);
+}
+
+/// Whatever the schedule: as many checks, the same worst amounts, and the bits of a run without any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_the_same_for_any_number_of_workers_and_costs_no_bit() {
+    let dataset = Arc::new(bars(400, 100));
+    for kind in [ScheduleKind::Streaming, ScheduleKind::Classic] {
+        let mut config = small_config(8);
+        config.schedule.kind = kind;
+        let mut results = Vec::new();
+        for (check_every, workers) in [(1, 1), (1, 3), (0, 2)] {
+            config.schedule.check_every = check_every;
+            let run = Cluster::in_process(workers).train(config.clone(), Arc::clone(&dataset));
+            results.push(run.await.expect("the run ends").result);
+        }
+        let certificates: Vec<_> = results.iter().map(|result| &result.certificate).collect();
+        assert_eq!(certificates[0], certificates[1]);
+        assert_eq!(
+            (certificates[0].failed, certificates[2].ran),
+            (0, 0),
+            "{certificates:?}"
+        );
+        let ran = |check| {
+            certificates[0]
+                .entries
+                .iter()
+                .any(|entry| entry.tally.check == check)
+        };
+        let left_out = |check| {
+            certificates[0]
+                .not_run
+                .iter()
+                .any(|left| left.check == check)
+        };
+        for check in Check::ALL {
+            assert_ne!(ran(check), left_out(check), "{kind:?} {check}");
+        }
+        assert_eq!(left_out(Check::Sweep), kind == ScheduleKind::Classic);
+        for result in &results {
+            assert_eq!(result.weights_sha256, results[0].weights_sha256);
+        }
+    }
+}
+
+/// A step of a run done again: from the beginning, from a checkpoint, of both schedules, and where the run
+/// was made longer meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_done_again_are_those_of_the_run() {
+    let dataset = Arc::new(bars(400, 100));
+    let data = DataSource::from(Arc::clone(&dataset));
+    for kind in [ScheduleKind::Streaming, ScheduleKind::Classic] {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut config = small_config(8);
+        config.schedule.kind = kind;
+        let short = train(&config, &dataset, 3, 1, folder.path()).await;
+        let run_dir = short.run_dir.expect("a folder was asked for");
+        let longer = Cluster::in_process(2).resume(&run_dir, Some(3.0), Arc::clone(&dataset));
+        let steps = longer.await.expect("the run ends").result.steps;
+        assert_eq!(steps, 36);
+        for (step, shard, threads) in [
+            (1, Some(7), 1),
+            (24, None, 2),
+            (25, Some(0), 1),
+            (36, None, 2),
+        ] {
+            let replay = Replay {
+                step,
+                shard,
+                threads,
+            };
+            let replayed = replay.run(&run_dir, &data).expect("done again");
+            assert!(
+                replayed.agrees() && replayed.first_difference.is_none(),
+                "{replayed:?}"
+            );
+            assert!(replayed.has_same_kernels());
+            assert_eq!((replayed.step, replayed.from_step), (step, 0));
+            assert_eq!(replayed.shards.len(), if shard.is_some() { 1 } else { 8 });
+        }
+    }
 }

@@ -44,6 +44,8 @@ fn assert_same(seed: u64, run: &Simulated, baseline: &Simulated) {
         ]
     };
     assert_eq!(hashes(run), hashes(baseline), "seed {seed}");
+    let certificate = |run: &Simulated| run.outcome.certificate.clone();
+    assert_eq!(certificate(run), certificate(baseline), "seed {seed}");
     assert_eq!(
         mathematics(&run.reports),
         mathematics(&baseline.reports),

@@ -67,10 +67,13 @@ fn total(counts: &[Counts], of: fn(&Counts) -> u32) -> u32 {
 fn deaths_freezes_slowness_joins_duplicates_and_restarts_change_nothing() {
     let dataset = Arc::new(bars(150, 40));
     // Five shards: the tree has a lone branch.
-    let config = small_config(5);
+    let mut config = small_config(5);
+    config.schedule.check_every = 3;
     let baseline = run(&config, &dataset, 1, Faults::default(), 0);
     assert_eq!(baseline.counts, Counts::default());
     let baseline = baseline.result.expect("ends");
+    let certificate = &baseline.certificate;
+    assert!(certificate.ran() > 100 && certificate.failed() == 0);
     let mut counts = Vec::new();
     for seed in 0..SEEDS {
         let simulated = run(&config, &dataset, 1 + seed % 5, faults(seed), seed);
@@ -78,6 +81,7 @@ fn deaths_freezes_slowness_joins_duplicates_and_restarts_change_nothing() {
             .result
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(hashes(&outcome), hashes(&baseline), "seed {seed}");
+        assert_eq!(&outcome.certificate, certificate, "seed {seed}");
         counts.push(simulated.counts);
     }
     for (name, of) in [
@@ -116,6 +120,7 @@ fn the_classic_schedule_has_what_was_lost_done_over() {
                 .result
                 .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             assert_eq!(hashes(&outcome), hashes(&baseline), "seed {seed}");
+            assert_eq!(outcome.certificate, baseline.certificate, "seed {seed}");
             counts.push(simulated.counts);
         }
     }

@@ -20,6 +20,7 @@ mod looking;
 mod mishaps;
 mod pictures;
 mod processes;
+mod proof;
 mod recovery;
 mod resume;
 mod security;

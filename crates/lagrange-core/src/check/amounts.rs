@@ -17,6 +17,9 @@ const SLACK: f64 = 4.0 * f32::EPSILON as f64;
 /// Steps shorter than this, relative to their activation, are rounding for the most part.
 const SHORTEST: f64 = 1e-4;
 
+/// Share of |dz| |u| in the size of a slope.
+const ROUNDING: f64 = 1e-2;
+
 fn square(values: impl IntoIterator<Item = f64>) -> f64 {
     values.into_iter().map(|v| v * v).sum()
 }
@@ -170,7 +173,9 @@ impl LineProblem<'_> {
             .sum();
         let (beta, gamma) = (f64::from(self.penalty.beta), f64::from(self.penalty.gamma));
         let slope = gamma * d - beta * (along - u);
-        let size = gamma * d + beta * (before * u).sqrt() + beta * u;
+        // What dz and u have in common may be little: their own sizes count for the rounding of products.
+        let rounding = ROUNDING * beta * (before * u).sqrt();
+        let size = gamma * d + beta * (along.abs() + u) + rounding;
         let (remaining, way) = self.costs();
         let rise = (remaining + way - beta * before) / (beta * before);
         Some(f64::max(slope.abs() / size, rise))
@@ -182,6 +187,11 @@ pub(crate) fn signs(step: u64, stage: usize, columns: usize) -> Vec<f64> {
     let mut random = stream(0, Purpose::Checks, stage as u64, step);
     let sign = |_| if random.random() { 1.0 } else { -1.0 };
     (0..columns).map(sign).collect()
+}
+
+/// Frobenius norm.
+fn norm(matrix: ArrayView2<'_, f32>) -> f64 {
+    square(matrix.iter().map(|&v| v.into())).sqrt()
 }
 
 /// `M s` for a matrix of f32.
@@ -207,14 +217,15 @@ pub(crate) struct SymmetricSystem<'a> {
     pub(crate) solution: ArrayView2<'a, f32>,
 }
 
-/// The normwise backward error of the solution for the combination `signs` of right-hand sides.
+/// `|A x - b| / (|A| |X| + |B|)` for the combinations x and b of the columns of X and B by `signs`: an estimate
+/// of the normwise backward error, which the columns' own sizes keep from what cancels in a combination.
 pub(crate) fn system_amount(system: &SymmetricSystem<'_>, signs: &[f64]) -> f64 {
     let (x, b) = (
         combined(system.solution, signs),
         combined(system.right, signs),
     );
     let mut left = vec![0.0; x.len()];
-    let mut norm = 0.0;
+    let mut squares = 0.0;
     for (i, row) in system.gram.rows().into_iter().enumerate() {
         let packed: Vec<f32>;
         let row = match row.to_slice() {
@@ -225,12 +236,12 @@ pub(crate) fn system_amount(system: &SymmetricSystem<'_>, signs: &[f64]) -> f64 
             }
         };
         let diagonal = f64::from(system.gram[[i, i]]) + f64::from(system.ridge);
-        let (along, squares) = symmetric_row(row, &x[..i], x[i], &mut left[..i]);
+        let (along, below) = symmetric_row(row, &x[..i], x[i], &mut left[..i]);
         left[i] += along + diagonal * x[i];
-        norm += 2.0 * squares + diagonal * diagonal;
+        squares += 2.0 * below + diagonal * diagonal;
     }
     let residual = square(left.iter().zip(&b).map(|(left, b)| left - b)).sqrt();
-    let size = norm.sqrt() * square(x).sqrt() + square(b).sqrt();
+    let size = squares.sqrt() * norm(system.solution) + norm(system.right);
     relative(residual, size)
 }
 
@@ -264,12 +275,12 @@ pub(crate) struct Rows<'a> {
     pub(crate) solution: &'a Array2<f32>,
 }
 
-/// `|T'(T w - z)| / (|T| (|T| |w| + |z|))` for the combinations w and z of the right-hand sides by `signs`.
+/// `|T'(T w - z)| / (|T| (|T| |W| + |Z|))` for the combinations w and z of the columns of W and Z by `signs`.
 pub(crate) fn least_squares_amount(system: &Rows<'_>, signs: &[f64]) -> f64 {
     let unknowns = system.solution.nrows();
     let w = combined(system.solution.view(), signs);
     let mut gradient = vec![0.0; unknowns];
-    let (mut norm, mut right) = (0.0, 0.0);
+    let (mut squares, mut right) = (0.0, 0.0);
     for row in system.rows.rows() {
         let left = || row.iter().take(unknowns);
         let z: f64 = row
@@ -281,11 +292,12 @@ pub(crate) fn least_squares_amount(system: &Rows<'_>, signs: &[f64]) -> f64 {
         let gap = left().zip(&w).map(|(t, w)| t * w).sum::<f64>() - z;
         for (gradient, t) in gradient.iter_mut().zip(left()) {
             *gradient += t * gap;
-            norm += t * t;
+            squares += t * t;
         }
-        right += z * z;
+        right += square(row.iter().skip(unknowns).copied());
     }
-    let size = norm.sqrt() * (norm.sqrt() * square(w).sqrt() + right.sqrt());
+    let norm_t = squares.sqrt();
+    let size = norm_t * (norm_t * norm(system.solution.view()) + right.sqrt());
     relative(square(gradient).sqrt(), size)
 }
 

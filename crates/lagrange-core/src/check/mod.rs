@@ -17,7 +17,7 @@
 //! | output prox | `max over p of (c(z) - c(p)) / size` for `c(z) = w loss(z) + <lambda, z> + beta_L \|z - m\|^2` and perturbations p of z |
 //! | hidden prox | the same for windows of `c(z) = gamma (a - h(z))^2 + beta \|z - m\|^2` |
 //! | activation step | for `q(d) = beta \|dz - W d\|^2 + gamma \|d\|^2` at `d = a - h`: the larger of `\|<grad q(d), d>\| / size` and `max(0, q(d) - q(0)) / q(0)` |
-//! | normal equations | `\|A x - b\| / (\|A\| \|x\| + \|b\|)` for `x = dW s`, `b = V s` and random signs s, with `A = G + ridge I` |
+//! | normal equations | `\|A x - b\| / (\|A\| \|dW\| + \|V\|)` for `x = dW s`, `b = V s` and random signs s, with `A = G + ridge I` and right-hand sides V |
 //!
 //! Perturbations are steps along each coordinate (at most 16 of them), along all at once and along random
 //! directions, both ways, with lengths of 0.001, 0.01, 0.1 and 1 times the size of the values.
@@ -39,6 +39,8 @@ mod inspector;
 mod perturb;
 mod solves;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::{Certificate, Entry, Place};
 pub use tally::{Checks, Tally};

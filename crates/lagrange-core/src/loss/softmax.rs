@@ -37,12 +37,13 @@ pub(super) fn probabilities(z: &[f64], p: &mut [f64]) {
 pub(super) fn logistic_prox(m: f32, update: &OutputUpdate<'_>) -> f32 {
     let (m, y) = (f64::from(m), f64::from(update.targets[0]));
     let (beta, weight) = (f64::from(update.beta), f64::from(update.weight));
-    // The derivative rises through 0 between m and m + w y / (2 beta): bisection where Newton leaves that.
+    // The derivative rises through 0 between m and m + w y / (2 beta): bisection where Newton leaves that, and
+    // where a step is not half of the step before the last: with a large w / beta it goes to and fro.
     let (mut low, mut high) = (
         m.min(m + weight * y / (2.0 * beta)),
         m.max(m + weight * y / (2.0 * beta)),
     );
-    let mut z = m;
+    let (mut z, mut moves) = (m, [f64::INFINITY; 2]);
     for _ in 0..MOST {
         let p = 1.0 / (1.0 + libm::exp(y * z));
         let slope = 2.0 * beta * (z - m) - weight * y * p;
@@ -51,12 +52,13 @@ pub(super) fn logistic_prox(m: f32, update: &OutputUpdate<'_>) -> f32 {
             false => low = z,
         }
         let step = slope / (2.0 * beta + weight * p * (1.0 - p));
+        let shrinks = 2.0 * step.abs() <= moves[0];
         let next = match z - step {
-            next if low < next && next < high => next,
+            next if shrinks && low < next && next < high => next,
             _ => 0.5 * (low + high),
         };
         let moved = (next - z).abs();
-        z = next;
+        (z, moves) = (next, [moves[1], moved]);
         if moved <= TOLERANCE * z.abs().max(1.0) {
             break;
         }

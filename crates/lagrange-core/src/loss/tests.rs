@@ -176,3 +176,25 @@ fn losses_of_ones_own_have_names_of_their_own_and_are_found_by_them() {
     OutputProx::new(nothing, 1).run(&[3.0], &update, &mut z);
     assert_eq!(z, [1.0]);
 }
+
+/// Newton's method goes to and fro where the loss outweighs the penalty.
+#[test]
+fn the_logistic_prox_ends_at_its_minimum_whatever_the_weight() {
+    for ratio in [0.1, 1.0, 10.0, 32.0, 100.0, 1e3, 1e5] {
+        for step in -80i8..=80 {
+            let m = 0.25 * f32::from(step);
+            let update = OutputUpdate {
+                targets: &[1.0],
+                multipliers: &[0.0],
+                beta: 0.5,
+                weight: 0.5 * ratio,
+            };
+            let mut z = [f32::NAN];
+            OutputProx::new(Loss::Softmax, 1).run(&[m], &update, &mut z);
+            let z = f64::from(z[0]);
+            let pull = f64::from(update.weight) / (1.0 + z.exp());
+            let gap = (z - f64::from(m) - pull).abs();
+            assert!(gap < 1e-4 * (1.0 + pull), "{ratio} {m}: {z} is off by {gap}");
+        }
+    }
+}

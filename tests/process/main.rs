@@ -18,6 +18,7 @@ mod limits;
 mod mishaps;
 mod pictures;
 mod processes;
+mod put_to_use;
 mod recovery;
 mod resume;
 mod security;

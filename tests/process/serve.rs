@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 /// A server of the model in a folder, stopped when it goes.
-struct Server {
-    child: Child,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start(folder: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
         let run = folder.join("run");
         let mut command = vec!["serve", path(&run), "--listen", "127.0.0.1:0"];
         command.extend(more);
@@ -30,7 +30,7 @@ impl Server {
         let stderr = server.child.stderr.as_mut().expect("piped");
         for line in BufReader::new(stderr).lines() {
             let line = line.expect("text");
-            if let Some((_, rest)) = line.split_once("http://") {
+            if let Some((_, rest)) = line.split_once("://") {
                 server.address = rest.split(": POST").next().expect("an address").to_owned();
                 return server;
             }
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// Status and body of the answer to a request.
-    fn ask(&self, request: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask(&self, request: &str, headers: &str, body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("connects");
         let length = body.len();
         let head = format!(
@@ -57,6 +57,16 @@ impl Server {
             .and_then(|status| status.parse().ok());
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (status.unwrap_or(0), body.to_owned())
+    }
+
+    /// Stops it; what it has said since it began.
+    pub(crate) fn stop(mut self) -> String {
+        signal(self.child.id(), "TERM");
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().expect("piped");
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(self.child.wait().expect("ends").code(), Some(0), "{said}");
+        said
     }
 
     fn json(&self, request: &str, body: &[u8]) -> Value {

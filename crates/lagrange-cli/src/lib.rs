@@ -33,13 +33,14 @@ mod statistics;
 mod sweep;
 mod tally;
 mod train;
+mod trained;
 mod worker;
 
 use anyhow::{Context as _, Result};
 use args::Command;
 use baseline::BaselineArgs;
 use lagrange::machine::{DATA_BYTES, Needs, cores};
-use lagrange::{RunError, RunResult, SolveError, TrainingError};
+use lagrange::{RunError, RunResult, SolveError, Sources, TrainingError};
 use lagrange_baseline::BaselineError;
 use output::tell;
 use signals::Stop;
@@ -75,6 +76,7 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     {
         child::end_with_parent();
     }
+    check_environment(command)?;
     needs(command, log)?.ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves
@@ -121,6 +123,20 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     }
 }
 
+/// Refuses variables that stand for nothing, where commands have no configuration but flags that variables
+/// stand for.
+fn check_environment(command: &Command) -> Result<()> {
+    if let Command::Worker(_)
+    | Command::Compare(_)
+    | Command::Evaluate(_)
+    | Command::Report(_)
+    | Command::Serve(_) = command
+    {
+        Sources::default().environment(std::env::vars_os(), &parse::flag_variables())?;
+    }
+    Ok(())
+}
+
 fn needs(command: &Command, log: &str) -> Result<Needs> {
     let computing = |threads| Needs {
         threads,
@@ -132,6 +148,8 @@ fn needs(command: &Command, log: &str) -> Result<Needs> {
         Command::Coordinator(args) => args.cluster().needs(),
         Command::Worker(args) => computing(worker::threads(args)),
         Command::Bench(_) | Command::Baseline(_) => computing(cores()),
+        // They compute without OpenBLAS.
+        Command::Evaluate(_) | Command::Report(_) => computing(0),
         _ => Needs::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::args::SourceArgs;
 use crate::output::{print, tell};
+use crate::trained::other_data;
 use anyhow::{Result, bail};
 use clap::Args;
 use lagrange::{Model, write_file};
@@ -57,6 +58,18 @@ fn judge(folder: &Path, args: &ReportArgs) -> Result<(Option<Model>, Option<Verd
     }
     let model = Model::load(&path)?;
     let dataset = lagrange::load(args.data.source().as_ref())?;
+    let other = other_data(&path, &dataset);
+    if let Some(words) = &other {
+        match args.data.path {
+            Some(_) => tell(words),
+            None => {
+                tell(format_args!(
+                    "without confusion and mistakes: {words}; pass the run's --data"
+                ));
+                return Ok((Some(model), None));
+            }
+        }
+    }
     let verdict = match Verdict::of(&model, &dataset, MISTAKES) {
         Ok(verdict) => Some(verdict),
         // Without --data the embedded set may just be another one.

@@ -20,7 +20,7 @@ pub enum PartitionError {
     },
     /// Shards without samples.
     #[error(
-        "{shards} shards of {train} training images: give every shard at least one image (fewer shards, or a larger train-limit)"
+        "{shards} shards of {train} training images: every shard takes at least one; lower data.shards, or raise train-limit"
     )]
     TooManyShards {
         /// Number of shards.
@@ -30,7 +30,7 @@ pub enum PartitionError {
     },
     /// A batch larger than the data.
     #[error(
-        "a batch takes {per_batch} images of each shard, but the smallest shard has {smallest}; lower batch or raise train-limit"
+        "a batch takes {per_batch} images of each shard, but the smallest shard has {smallest}; lower schedule.batch, or raise train-limit"
     )]
     BatchTooLarge {
         /// Images of each shard in a batch.

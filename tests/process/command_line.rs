@@ -81,11 +81,15 @@ fn bad_settings_are_named_by_field_with_the_way_out() {
     );
     one_line(
         &failure(&["train", "--train-limit", "3"], 1),
-        &["16 shards of 3 training images"],
+        &["16 shards of 3 training images", "lower data.shards"],
     );
     one_line(
         &failure(&["train", "--train-limit", "32"], 1),
         &["the smallest has 2; set schedule.batch to 32 or less"],
+    );
+    one_line(
+        &failure(&["train", "--set", "schedule.batch=1"], 1),
+        &["schedule.batch = 1", "use 16"],
     );
     one_line(
         &failure(&["train", "--validation", "60000"], 1),

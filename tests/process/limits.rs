@@ -87,6 +87,16 @@ fn too_few_files_and_too_small_ones_are_named_before_anything_is_computed() {
     );
 }
 
+#[test]
+fn small_stacks_are_enough() {
+    let folder = tempfile::tempdir().expect("folder");
+    for kilobytes in [64, 128] {
+        let run_dir = folder.path().join(kilobytes.to_string());
+        let output = limited(&format!("-s {kilobytes}"), &tiny_run(&run_dir, &[]));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
 /// The library of `binary/lacking.c`, compiled.
 fn lacking(folder: &Path) -> PathBuf {
     let library = folder.join("lacking.so");
@@ -123,6 +133,66 @@ fn threads_that_cannot_be_had_are_named_at_the_start() {
                 text(&output.stderr)
             );
         }
+    }
+}
+
+/// OpenBLAS ends a process by SIGINT where it gets none while it is loaded.
+#[test]
+fn threads_that_openblas_cannot_have_are_no_interrupt() {
+    let folder = tempfile::tempdir().expect("folder");
+    let library = lacking(folder.path());
+    let mut command = tiny_run(&folder.path().join("run"), &[]);
+    command
+        .env("LD_PRELOAD", &library)
+        .env("LACKING_THREADS", "0")
+        .env_remove("OPENBLAS_NUM_THREADS");
+    let output = command.output().expect("runs");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot start a thread"), "{stderr}");
+}
+
+/// Decoders ask for as many threads as there are processors, which a container's limit may not allow.
+#[test]
+fn threads_for_pictures_that_cannot_be_had_are_named() {
+    let folder = crate::pictures::drawn();
+    let library = lacking(folder.path());
+    let pictures = folder.path().join("pictures");
+    let pictures = pictures.to_str().expect("UTF-8");
+    let inspect = |threads: usize| {
+        let mut command = crate::binary::lagrange(&["data", "inspect", pictures]);
+        command
+            .env("LD_PRELOAD", &library)
+            .env("LACKING_THREADS", threads.to_string())
+            .env("OPENBLAS_NUM_THREADS", "1")
+            .env("RAYON_NUM_THREADS", "32");
+        well_or_named(&command.output().expect("runs"), "cannot start a thread")
+    };
+    let ended = [0, 4, 8, 16, 24, 100].map(inspect);
+    assert!(!ended[0] && ended[5] && ended.is_sorted(), "{ended:?}");
+}
+
+#[test]
+fn models_are_used_in_whatever_address_space_there_is_or_the_limit_is_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let run_dir = folder.path().join("run");
+    assert!(tiny_run(&run_dir, &[]).status().expect("runs").success());
+    let run_dir = run_dir.to_str().expect("UTF-8");
+    for command in ["evaluate", "report", "predict"] {
+        let mut command = crate::binary::lagrange(&[command, run_dir]);
+        if command.get_args().next() == Some("predict".as_ref()) {
+            command.arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../lagrange-data/data/t10k-images-idx3-ubyte.gz"
+            ));
+        }
+        let run = |kilobytes: u32| {
+            let output = limited(&format!("-v {kilobytes}"), &command);
+            well_or_named(&output, "of address space")
+        };
+        let ended = [150_000, 250_000, 400_000, 1_000_000].map(run);
+        assert!(ended[2], "{command:?}: {ended:?}");
+        assert!(ended.is_sorted(), "{command:?}: {ended:?}");
     }
 }
 

@@ -21,6 +21,7 @@ mod mishaps;
 mod pictures;
 mod processes;
 mod proof;
+mod put_to_use;
 mod recovery;
 mod resume;
 mod security;

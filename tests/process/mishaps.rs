@@ -77,6 +77,8 @@ fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
     let _ = json(&borrowed(&short_run(folder.path(), "run", 1, &[])));
     let run_dir = folder.path().join("run");
     let run_dir = run_dir.to_str().expect("UTF-8");
+    let exported = folder.path().join("m.npz");
+    let exported = exported.to_str().expect("UTF-8");
     let sweep = folder.path().join("sweep");
     let sweep = [
         "sweep",
@@ -95,6 +97,14 @@ fn every_command_survives_a_reader_that_leaves_and_names_a_full_disk() {
     for arguments in [
         &["config", "presets"][..],
         &["config", "show"],
+        &["--help"],
+        &["predict", "--help"],
+        &["--version"],
+        &["completions", "bash"],
+        &["network"],
+        &["runs", run_dir],
+        &["report", run_dir],
+        &["export", run_dir, "--format", "npz", "--out", exported],
         &["evaluate", run_dir],
         &["evaluate", run_dir, "--json"],
         &["baseline", "ridge", "--train-limit", "1000"],
@@ -266,6 +276,19 @@ fn a_variable_that_says_nothing_is_named_in_full() {
         for part in parts {
             assert!(stderr.contains(part), "`{part}` in: {stderr}");
         }
+    }
+    for arguments in [
+        &["evaluate", "run"][..],
+        &["report", "run"],
+        &["serve", "run"],
+        &["compare", "--quick"],
+        &["worker", "--connect", "127.0.0.1:1"],
+    ] {
+        let stderr = ended(lagrange(arguments).env("LAGRANGE_DATA_DIRR", "x"), 1);
+        assert!(
+            stderr.contains("LAGRANGE_DATA_DIR?"),
+            "{arguments:?}: {stderr}"
+        );
     }
     let stderr = failure(&["train", "--set", "task=Digits"], 1);
     assert!(

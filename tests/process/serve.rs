@@ -16,13 +16,13 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 /// A server of the model in a folder, stopped when it goes.
-struct Server {
-    child: Child,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start(folder: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
         let run = folder.join("run");
         let mut command = vec!["serve", path(&run), "--listen", "127.0.0.1:0"];
         command.extend(more);
@@ -44,9 +44,19 @@ impl Server {
     }
 
     /// Status and body of the answer to a request.
-    fn ask(&self, request: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    pub(crate) fn ask(&self, request: &str, headers: &str, body: &[u8]) -> (u16, String) {
         let stream = TcpStream::connect(&self.address).expect("connects");
         answer(stream, request, headers, body)
+    }
+
+    /// Stops it; what it has said since it began.
+    pub(crate) fn stop(mut self) -> String {
+        signal(self.child.id(), "TERM");
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().expect("piped");
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(self.child.wait().expect("ends").code(), Some(0), "{said}");
+        said
     }
 
     fn json(&self, request: &str, body: &[u8]) -> Value {

@@ -4,7 +4,7 @@ use crate::args::ReadingArgs;
 use crate::output::{print, tell};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use lagrange::write_file;
+use lagrange::{lock, make_folder, write_file};
 use lagrange_import::{Imported, PackedSet, Report, contact_sheet, pack, read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,11 @@ fn inspect(args: &InspectArgs) -> Result<()> {
 const PICTURES: usize = 10;
 
 fn import(args: &ImportArgs) -> Result<()> {
+    // Before everything is decoded.
+    PackedSet::check_absent(&args.out)?;
     let (set, report) = found(&args.path, &args.reading)?;
+    make_folder("--out", &args.out)?;
+    let _lock = lock(&args.out)?;
     let packed = pack(&set, &args.out, args.block)?;
     let blocks = packed.manifest().blocks.len();
     let text = format!(

@@ -2,8 +2,8 @@
 //! set.
 
 use crate::args::SourceArgs;
-use crate::export::model_at;
-use crate::output::{print as print_text, print_json};
+use crate::output::{print as print_text, print_json, tell};
+use crate::trained::{model_at, other_data};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use lagrange::{ClassFigures, Split, Task, as_text};
@@ -87,6 +87,9 @@ pub fn run(args: &EvaluateArgs) -> Result<Evaluation> {
     let confusion = model.evaluate(&dataset, Split::Test, 0);
     let confusion =
         confusion.with_context(|| format!("{}: pass the right --data", path.display()))?;
+    if let Some(words) = other_data(&path, &dataset.sha256()) {
+        tell(format_args!("{words}; for its own figures pass its --data"));
+    }
     let names = model.question.names().iter();
     let classes = names.zip(confusion.of_classes());
     Ok(Evaluation {

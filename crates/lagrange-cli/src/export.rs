@@ -1,10 +1,11 @@
 //! `lagrange export`: a trained model in the format of another program.
 
 use crate::output::print;
+use crate::trained::model_at;
 use anyhow::{Result, bail};
 use clap::Args;
-use lagrange::{ExportFormat, Model, make_folder, write_file};
-use std::path::{Path, PathBuf};
+use lagrange::{ExportFormat, make_folder, write_file};
+use std::path::PathBuf;
 
 /// `lagrange export`
 #[derive(Debug, Args)]
@@ -19,31 +20,29 @@ pub struct ExportArgs {
     pub format: Option<ExportFormat>,
 }
 
-/// The model at `path`, or of the run folder there.
-pub(crate) fn model_at(path: &Path) -> Result<(PathBuf, Model)> {
-    let path = match path.is_dir() {
-        true => path.join("model.safetensors"),
-        false => path.to_owned(),
-    };
-    let model = Model::load(&path)?;
-    Ok((path, model))
-}
-
 /// Runs the command.
 ///
 /// # Errors
-/// If the model cannot be read, or a file not be written.
+/// If the model cannot be read, or a file not be written; nothing is written in the model's own place.
 pub fn run(args: &ExportArgs) -> Result<()> {
     let format = format(args)?;
-    let (_, model) = model_at(&args.model)?;
+    let (own, model) = model_at(&args.model)?;
     let files = model.export(format)?;
-    let paths: Vec<PathBuf> = match files.len() {
-        1 => vec![args.out.clone()],
-        _ => {
-            make_folder("--out", &args.out)?;
-            files.iter().map(|file| args.out.join(file.name)).collect()
-        }
+    let is_folder = files.len() > 1;
+    let paths: Vec<PathBuf> = match is_folder {
+        false => vec![args.out.clone()],
+        true => files.iter().map(|file| args.out.join(file.name)).collect(),
     };
+    let own = own.canonicalize().ok();
+    if own.is_some() && paths.iter().any(|path| path.canonicalize().ok() == own) {
+        bail!(
+            "--out {}: the model itself is there; choose another",
+            args.out.display()
+        );
+    }
+    if is_folder {
+        make_folder("--out", &args.out)?;
+    }
     for (path, file) in paths.iter().zip(&files) {
         write_file(path, &file.bytes)?;
     }

@@ -34,13 +34,14 @@ mod statistics;
 mod sweep;
 mod tally;
 mod train;
+mod trained;
 mod worker;
 
 use anyhow::{Context as _, Result};
 use args::{Command, StartArgs};
 use baseline::BaselineArgs;
 use lagrange::machine::{DATA_BYTES, Needs, cores};
-use lagrange::{RunError, RunResult, SolveError, TrainingError};
+use lagrange::{RunError, RunResult, SolveError, Sources, TrainingError};
 use lagrange_baseline::BaselineError;
 use output::tell;
 use signals::Stop;
@@ -76,6 +77,7 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     {
         child::end_with_parent();
     }
+    check_environment(command)?;
     needs(command, log)?.ensure()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Where the cores belong to mathematics, a second thread for the network only wakes up late and moves
@@ -126,6 +128,20 @@ fn run(command: &Command, log: &str) -> Result<ExitCode> {
     }
 }
 
+/// Refuses variables that stand for nothing, where commands have no configuration but flags that variables
+/// stand for.
+fn check_environment(command: &Command) -> Result<()> {
+    if let Command::Worker(_)
+    | Command::Compare(_)
+    | Command::Evaluate(_)
+    | Command::Report(_)
+    | Command::Serve(_) = command
+    {
+        Sources::default().environment(std::env::vars_os(), &parse::flag_variables())?;
+    }
+    Ok(())
+}
+
 fn needs(command: &Command, log: &str) -> Result<Needs> {
     let computing = |threads| Needs {
         threads,
@@ -138,6 +154,8 @@ fn needs(command: &Command, log: &str) -> Result<Needs> {
         Command::Worker(args) => computing(worker::threads(args)),
         Command::Bench(_) | Command::Baseline(_) => computing(cores()),
         Command::Replay(args) => computing(args.threads()),
+        // They compute without OpenBLAS.
+        Command::Evaluate(_) | Command::Report(_) => computing(0),
         _ => Needs::default(),
     })
 }

@@ -1,11 +1,43 @@
 //! The `lagrange` command.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod early;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    early::libraries_are_loaded();
     #[cfg(unix)]
     restart_with_settled_blas();
-    lagrange_cli::main()
+    match has_small_stack() {
+        false => lagrange_cli::main(),
+        true => on_a_stack_of_its_own(),
+    }
+}
+
+/// Bytes of a stack that is enough for everything.
+const STACK: u64 = 4 << 20;
+
+/// Whether a limit (`ulimit -s`) leaves this thread less.
+#[cfg(unix)]
+fn has_small_stack() -> bool {
+    use rustix::process::{Resource, getrlimit};
+    let limit = getrlimit(Resource::Stack).current;
+    limit.is_some_and(|bytes| bytes < STACK)
+}
+
+#[cfg(not(unix))]
+fn has_small_stack() -> bool {
+    false
+}
+
+fn on_a_stack_of_its_own() -> ExitCode {
+    let thread = std::thread::Builder::new().stack_size(STACK as usize);
+    match thread.spawn(lagrange_cli::main) {
+        Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
+        Err(_) => lagrange_cli::main(),
+    }
 }
 
 /// OpenBLAS chooses its kernels while it is being loaded, by processor, and other kernels give other bits;

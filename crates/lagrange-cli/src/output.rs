@@ -3,11 +3,12 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::ops::ControlFlow;
 
 /// Results that stdout does not take.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout: cannot write the result: {0}")]
-pub struct OutputError(io::Error);
+pub struct OutputError(pub io::Error);
 
 /// Says a line on stderr. What nobody can be told is dropped.
 pub fn tell(line: impl Display) {
@@ -20,11 +21,20 @@ pub fn tell(line: impl Display) {
 /// # Errors
 /// [`OutputError`], but not where the reader has gone: `lagrange evaluate RUN | head` has got what it wanted.
 pub fn print(text: &str) -> Result<(), OutputError> {
+    print_more(text).map(|_| ())
+}
+
+/// Prints a part of a long result, and says whether anybody reads on.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_more(text: &str) -> Result<ControlFlow<()>, OutputError> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
     match written.and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(OutputError(error)),
     }
 }
 

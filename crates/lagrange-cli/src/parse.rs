@@ -1,15 +1,29 @@
 //! The command line with the environment beneath it: what clap leaves open between the two.
 
 use crate::args::{Cli, Command, DECIDED};
+use crate::output::{OutputError, tell};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, builder::Resettable};
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 
 /// The command line of this process; ends it with a message and exit code 2 where it is none.
 #[must_use]
 pub fn parse() -> Cli {
-    parse_from(std::env::args_os().collect()).unwrap_or_else(|error| error.exit())
+    parse_from(std::env::args_os().collect()).unwrap_or_else(|error| end(&error))
+}
+
+/// Says what is wrong, or the help or version asked for.
+fn end(said: &clap::Error) -> ! {
+    let written = said.print().and_then(|()| io::stdout().flush());
+    match written {
+        Err(error) if !said.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            tell(format_args!("error: {}", OutputError(error)));
+            std::process::exit(1);
+        }
+        _ => std::process::exit(said.exit_code()),
+    }
 }
 
 fn parse_from(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {

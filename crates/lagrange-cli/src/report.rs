@@ -2,6 +2,7 @@
 
 use crate::args::SourceArgs;
 use crate::output::{print, tell};
+use crate::trained::other_data;
 use anyhow::{Result, bail};
 use clap::Args;
 use lagrange::{Model, write_file};
@@ -26,6 +27,8 @@ pub struct ReportArgs {
 const MISTAKES: usize = 36;
 /// Name of a run's report.
 const NAME: &str = "report.html";
+/// Name of a run's model.
+const MODEL: &str = "model.safetensors";
 
 /// Runs the command.
 ///
@@ -40,8 +43,11 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     match args.runs.as_slice() {
         [folder] => {
             let model = model_of(folder)?;
-            let verdict = model.as_ref().map(|model| judge(model, &args.data));
-            write(&out, folder, model.as_ref(), verdict.transpose()?.flatten())?;
+            let verdict = match &model {
+                Some(model) if are_wanted(&args.data, folder)? => judge(model, &args.data)?,
+                _ => None,
+            };
+            write(&out, folder, model.as_ref(), verdict)?;
         }
         _ if args.data.path.is_some() => bail!("--data: only for the report of one run"),
         folders => {
@@ -52,6 +58,22 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         }
     }
     Ok(print(&format!("{}\n", out.display()))?)
+}
+
+/// Whether the report of the run in `folder` is to have figures of `data`: of other data than the run's only if
+/// they were asked for.
+fn are_wanted(data: &SourceArgs, folder: &Path) -> Result<bool> {
+    let here = lagrange::summarise(data.source().as_ref())?.dataset.sha256;
+    let Some(words) = other_data(&folder.join(MODEL), &here) else {
+        return Ok(true);
+    };
+    match data.path {
+        Some(_) => tell(words),
+        None => tell(format_args!(
+            "without confusion and mistakes: {words}; pass the run's --data"
+        )),
+    }
+    Ok(data.path.is_some())
 }
 
 /// Writes the report of a run that has just ended into its folder. The run is complete without: what goes wrong
@@ -81,7 +103,7 @@ fn write(out: &Path, folder: &Path, model: Option<&Model>, verdict: Option<Verdi
 
 /// The model of the run in `folder`, if it has come to one.
 fn model_of(folder: &Path) -> Result<Option<Model>> {
-    let path = folder.join("model.safetensors");
+    let path = folder.join(MODEL);
     match path.exists() {
         true => Ok(Some(Model::load(&path)?)),
         false => Ok(None),

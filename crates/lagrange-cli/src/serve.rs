@@ -1,10 +1,10 @@
 //! `lagrange serve`: a trained model over HTTP.
 
-use crate::args::SecurityArgs;
-use crate::export::model_at;
+use crate::args::{SecurityArgs, seconds};
 use crate::output::tell;
 use crate::security;
 use crate::signals::Stop;
+use crate::trained::model_at;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use lagrange_protocol::listen_address;
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// `lagrange serve`
@@ -32,6 +33,9 @@ pub struct ServeArgs {
     /// Most requests at once; more are refused until some are answered.
     #[arg(long, value_name = "N", default_value = "64")]
     pub requests: NonZeroU16,
+    /// Most seconds that a request may take, from its head to its answer, and a connection be without one.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub patience: Duration,
     /// Its safety.
     #[command(flatten)]
     pub security: SecurityArgs,
@@ -51,6 +55,7 @@ pub async fn run(args: &ServeArgs) -> Result<()> {
         name: args.name.clone(),
         body: usize::from(args.body_limit.get()) << 20,
         requests: args.requests.get().into(),
+        patience: args.patience,
         token: security.token,
         tls: security.tls,
     };
@@ -64,9 +69,5 @@ pub async fn run(args: &ServeArgs) -> Result<()> {
         "{} on {scheme}://{address}: POST a picture to /predict",
         path.display()
     ));
-    let wished = stop.wished();
-    let stopped = async move {
-        wished.await;
-    };
-    Ok(serve(listener, Arc::new(model), options, stopped).await?)
+    Ok(serve(listener, Arc::new(model), options, stop.wished()).await?)
 }

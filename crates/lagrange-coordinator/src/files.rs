@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
+/// Beginning of the names of files that [`write_whole`] has not finished: a killed process leaves them behind.
+pub const UNFINISHED: &str = ".unfinished-";
+
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -69,7 +72,7 @@ impl Place {
 /// # Errors
 /// What the system says; the old file is then as it was.
 pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
-    Place::beside(path, ".unfinished-", access)?.fill(path, bytes)
+    Place::beside(path, UNFINISHED, access)?.fill(path, bytes)
 }
 
 /// Whether an error says that there is no room, which may be made.

@@ -45,7 +45,7 @@ mod training;
 
 pub use checkpoint::{CheckpointError, CheckpointMeta, CheckpointStore, Found, Snapshot};
 pub use driver::Observed;
-pub use files::{Access, Place, means_full, write_whole};
+pub use files::{Access, Place, UNFINISHED, means_full, write_whole};
 pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan, PlanError};

@@ -22,15 +22,25 @@ const BUFFER_BYTES: usize = 128 << 20;
 /// Error: no address space for OpenBLAS's work buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{threads} threads of computation need {} MB of address space, more than there is: raise the limit (`ulimit -v`, or \
-     the container's memory), or lower --threads",
-    bytes.div_ceil(1_000_000)
+    "{} MB of address space, more than there is: raise the limit (`ulimit -v`, or the container's memory){}",
+    needed(*threads, *bytes),
+    if *threads > 1 { ", or lower --threads" } else { "" }
 )]
 pub struct NoRoom {
     /// Threads, with one buffer each.
     pub threads: usize,
     /// Address space asked for, in bytes: the buffers, and what other components will map.
     pub bytes: usize,
+}
+
+/// Who needs so many bytes, and how many million they are.
+fn needed(threads: usize, bytes: usize) -> String {
+    let millions = bytes.div_ceil(1_000_000);
+    match threads {
+        0 => format!("the data need {millions}"),
+        1 => format!("computing needs {millions}"),
+        _ => format!("{threads} threads of computation need {millions}"),
+    }
 }
 
 /// Makes OpenBLAS map the work buffers of `threads` threads, which it keeps and reuses.

@@ -20,7 +20,7 @@ pub enum PartitionError {
     },
     /// Shards without samples.
     #[error(
-        "{shards} shards of {train} training images: give every shard at least one image (fewer shards, or a larger train-limit)"
+        "{shards} shards of {train} training images: every shard takes at least one; lower data.shards, or raise train-limit"
     )]
     TooManyShards {
         /// Number of shards.

@@ -34,6 +34,15 @@ pub enum ImportError {
         /// The system's error.
         cause: std::io::Error,
     },
+    /// Threads to decode on.
+    #[error(
+        "cannot start a thread ({cause}): raise the limit on processes (`ulimit -u`, or the container's pids limit) or \
+         on address space (`ulimit -v`), or set RAYON_NUM_THREADS to fewer than the processors"
+    )]
+    NoThread {
+        /// The system's error.
+        cause: String,
+    },
     /// No format fits what is there.
     #[error(
         "{}: no data set of a known format: {found}; known are {}, and --data-format NAME insists on one",

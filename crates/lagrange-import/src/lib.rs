@@ -75,6 +75,7 @@
 //! | `load`, `opened` | [`open`]: any of these, or the embedded set, to be cut into shards; [`load`] |
 //! | `unlabelled` | [`unlabelled`]: pictures for a model to say what they are |
 //! | `sheet` | [`contact_sheet`] |
+//! | `threads` | threads to decode on |
 //! | `names` | natural order, names of splits, names in messages |
 
 mod error;
@@ -93,6 +94,7 @@ mod place;
 mod readers;
 mod report;
 mod sheet;
+mod threads;
 mod unlabelled;
 
 pub use error::ImportError;

@@ -4,10 +4,13 @@ use crate::guard::guarded;
 use crate::picture::{Pixels, decode, fit, is_picture, with_channels};
 use crate::place::{below, has_extension, head, is_hidden};
 use crate::readers::{arrays, idx};
-use crate::{ImportError, names::shown};
+use crate::{ImportError, names::shown, threads};
 use lagrange_data::Shape;
 use rayon::prelude::*;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 /// A picture that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,31 +23,36 @@ pub struct Unlabelled {
 
 /// Pictures that are decoded at a time.
 const BLOCK: usize = 256;
+/// Most bytes of a picture file.
+const MOST_BYTES: u64 = 1 << 30;
 
-/// Gives every picture at `path` to `each`, a few at a time, brought to `shape` as an import with these size
-/// and channels does: a picture, all pictures in a folder at any depth, the images of a `.npz` or `.npy` file
-/// or of an IDX file.
+/// Gives every picture at `path` to `each`, a few at a time, until it breaks, brought to `shape` as an import
+/// with these size and channels does: a picture, all pictures in a folder at any depth, the images of a `.npz`
+/// or `.npy` file or of an IDX file. Of a pipe, one picture is read.
 ///
 /// ```
 /// use lagrange_data::Shape;
+/// use std::ops::ControlFlow;
 ///
 /// let shape = Shape { height: 1, width: 2, channels: 1 };
 /// let mut faults = Vec::new();
 /// let file = tempfile::NamedTempFile::new()?;
 /// lagrange_import::unlabelled(file.path(), shape, &mut |pictures| {
 ///     faults.extend(pictures.into_iter().map(|picture| picture.pixels.unwrap_err()));
+///     ControlFlow::Continue(())
 /// })?;
 /// assert_eq!(faults, ["it is empty"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`ImportError`] if there is nothing at the path, no picture in a folder, or no image in an array's file.
+/// [`ImportError`] if there are no threads to decode on, nothing is at the path, no picture in a folder, or no image in an array's file.
 pub fn unlabelled(
     path: &Path,
     shape: Shape,
-    each: &mut dyn FnMut(Vec<Unlabelled>),
-) -> Result<(), ImportError> {
+    each: &mut dyn FnMut(Vec<Unlabelled>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, ImportError> {
+    threads::ensure()?;
     let kind = std::fs::metadata(path).map_err(|cause| match cause.kind() {
         std::io::ErrorKind::NotFound => ImportError::Absent {
             path: path.to_owned(),
@@ -60,18 +68,19 @@ pub fn unlabelled(
             let fault = "no picture is in this folder";
             return Err(ImportError::malformed(shown(path), fault));
         }
-        for files in files.chunks(BLOCK) {
-            each(files.par_iter().map(|file| of_file(file, shape)).collect());
-        }
-        return Ok(());
+        let pictures =
+            |files: &[PathBuf]| each(files.par_iter().map(|file| of_file(file, shape)).collect());
+        return Ok(files.chunks(BLOCK).try_for_each(pictures));
     }
-    let blocks = if has_extension(path, "npz") || has_extension(path, "npy") {
+    // What a look at the head of a pipe takes is gone.
+    let blocks = if !kind.is_file() {
+        return Ok(each(vec![of_file(path, shape)]));
+    } else if has_extension(path, "npz") || has_extension(path, "npy") {
         arrays::images(path)?
     } else if idx::is_images(&head(path, 4)) || has_extension(path, "gz") {
         vec![idx::images(path)?]
     } else {
-        each(vec![of_file(path, shape)]);
-        return Ok(());
+        return Ok(each(vec![of_file(path, shape)]));
     };
     for block in blocks {
         let numbers: Vec<usize> = (0..block.count()).collect();
@@ -80,18 +89,30 @@ pub fn unlabelled(
                 name: format!("{}[{number}]", shown(path)),
                 pixels: brought_to(block.picture(number), shape),
             };
-            each(numbers.par_iter().map(picture).collect());
+            if each(numbers.par_iter().map(picture).collect()).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 fn of_file(path: &Path, shape: Shape) -> Unlabelled {
-    let file = std::fs::read(path).map_err(|error| error.to_string());
-    let pixels = file.and_then(|file| unlabelled_picture(&file, shape));
+    let pixels = file(path).and_then(|file| unlabelled_picture(&file, shape));
     Unlabelled {
         name: shown(path),
         pixels,
+    }
+}
+
+/// The contents of a picture file. What is no file may have no end.
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map(|file| file.take(MOST_BYTES + 1));
+    let read = opened.and_then(|mut file| file.read_to_end(&mut bytes));
+    match read.map_err(|error| error.to_string())? as u64 {
+        0..=MOST_BYTES => Ok(bytes),
+        _ => Err(format!("more than {} MB", MOST_BYTES >> 20)),
     }
 }
 

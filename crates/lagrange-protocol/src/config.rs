@@ -69,7 +69,7 @@ pub enum ConfigError {
     Param(#[from] ParamError),
     /// Samples that cannot be divided equally among shards.
     #[error(
-        "{key} = {value} is not a multiple of data.shards = {shards}: every shard takes an equal part; use {below} or {above}"
+        "{key} = {value} is not a multiple of data.shards = {shards}: every shard takes an equal part; use {}", either(*below, *above)
     )]
     NotMultiple {
         /// The key.
@@ -78,7 +78,7 @@ pub enum ConfigError {
         value: usize,
         /// Number of shards.
         shards: usize,
-        /// Next smaller multiple (at least one per shard).
+        /// Next smaller multiple; at least one per shard.
         below: usize,
         /// Next larger multiple.
         above: usize,
@@ -89,6 +89,14 @@ pub enum ConfigError {
     /// An error of the division of the data.
     #[error(transparent)]
     Partition(#[from] PartitionError),
+}
+
+/// One number or two.
+fn either(below: usize, above: usize) -> String {
+    match below == above {
+        true => above.to_string(),
+        false => format!("{below} or {above}"),
+    }
 }
 
 /// Names as an array, or as one text with commas.

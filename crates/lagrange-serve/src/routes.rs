@@ -86,18 +86,21 @@ async fn known(
     }
 }
 
-/// Lets only so many in at once.
+/// Lets only so many in at once, and each for so long.
 async fn limited(State(shared): Server, request: axum::extract::Request, next: Next) -> Response {
-    match shared.places.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => {
-            let fault = format!(
-                "{} requests are under way; try again",
-                shared.options.requests
-            );
-            Refused(StatusCode::SERVICE_UNAVAILABLE, fault).into_response()
-        }
-    }
+    let Options {
+        requests, patience, ..
+    } = shared.options;
+    let Ok(_place) = shared.places.try_acquire() else {
+        let fault = format!("{requests} requests are under way; try again");
+        return Refused(StatusCode::SERVICE_UNAVAILABLE, fault).into_response();
+    };
+    let answer = tokio::time::timeout(patience, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let seconds = patience.as_secs_f64();
+        let fault = format!("not sent and answered within {seconds} s (--patience)");
+        Refused(StatusCode::REQUEST_TIMEOUT, fault).into_response()
+    })
 }
 
 /// How much is said of a picture.

@@ -1,8 +1,8 @@
 //! Folders that results are written to, and the files in them.
 
 use lagrange_coordinator::{Access, write_whole};
-use std::fs::{File, TryLockError};
-use std::io::{self, ErrorKind};
+use std::fs::{File, Metadata, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Why a folder cannot be used.
@@ -129,12 +129,21 @@ pub(crate) fn make_default(name: &str) -> Result<PathBuf, FolderError> {
     unreachable!("there are more numbers than folders")
 }
 
-/// Writes a file whole or not at all, for whoever the umask lets read it.
+/// Writes a file whole or not at all, for whoever the umask lets read it. What is no file, as a pipe or
+/// `/dev/stdout`, is written to: a file in its place would be of no use to whoever reads there.
 ///
 /// # Errors
 /// [`FolderError::Write`]
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    write_whole(path, bytes, Access::Usual).map_err(unwritten(path))
+    let is_stream = |kind: Metadata| !kind.is_file() && !kind.is_dir();
+    let written = match path.metadata().is_ok_and(is_stream) {
+        true => File::options()
+            .write(true)
+            .open(path)
+            .and_then(|mut stream| stream.write_all(bytes)),
+        false => write_whole(path, bytes, Access::Usual),
+    };
+    written.map_err(unwritten(path))
 }
 
 /// What to make of an error of writing to `path`.

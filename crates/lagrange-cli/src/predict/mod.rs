@@ -2,13 +2,14 @@
 
 mod table;
 
-use crate::export::model_at;
 use crate::output::tell;
+use crate::trained::model_at;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use lagrange::{Images, Model};
 use lagrange_import::{Unlabelled, unlabelled};
 use std::io::BufRead as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use table::Writer;
 
@@ -54,22 +55,29 @@ struct Prediction {
 /// Runs the command; whether every picture could be read.
 ///
 /// # Errors
-/// If the model cannot be read, there is nothing at a path, or stdout does not take the result.
+/// If the model cannot be read, a pattern or the list is none, or stdout does not take the result.
 pub fn run(args: &PredictArgs) -> Result<bool> {
     let (_, model) = model_at(&args.model)?;
-    let paths = paths(&args.paths)?;
     let mut writer = Writer::new(args.format, args.top.into())?;
     let (mut unreadable, mut failed) = (0, None);
-    for path in paths {
-        unlabelled(&path, model.network.input(), &mut |pictures| {
+    let paths = &mut |path: &Path| {
+        let seen = unlabelled(path, model.network.input(), &mut |pictures| {
             let said = say(&model, pictures, args.top.into(), &mut unreadable);
-            if let (Err(error), None) = (said.and_then(|said| writer.add(said)), &failed) {
-                failed = Some(error);
-            }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+            said.and_then(|said| writer.add(said))
+                .unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                })
+        });
+        seen.unwrap_or_else(|error| {
+            unreadable += 1;
+            tell(format_args!("error: {error}"));
+            ControlFlow::Continue(())
+        })
+    };
+    each_path(&args.paths, paths)?;
+    if let Some(error) = failed {
+        return Err(error);
     }
     writer.finish()?;
     Ok(unreadable == 0)
@@ -134,33 +142,67 @@ fn named(model: &Model, outputs: &[f32], top: usize) -> Vec<(String, f32)> {
         .collect()
 }
 
-/// Paths as given, with patterns and the list on stdin written out.
-fn paths(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+/// Gives paths to `each`, with patterns and the list on stdin written out, until it breaks.
+fn each_path(given: &[PathBuf], each: &mut dyn FnMut(&Path) -> ControlFlow<()>) -> Result<()> {
     for path in given {
-        if path == Path::new("-") {
-            for line in std::io::stdin().lock().lines() {
-                let line = line.context("stdin: not a list of paths")?;
-                paths.extend((!line.trim().is_empty()).then(|| PathBuf::from(line)));
-            }
-            continue;
-        }
         let pattern = path.to_str().filter(|text| text.contains(['*', '?', '[']));
-        match pattern.filter(|_| !path.exists()) {
-            None => paths.push(path.clone()),
-            Some(pattern) => {
-                let before = paths.len();
-                for found in glob::glob(pattern).with_context(|| format!("pattern {pattern}"))? {
-                    paths.push(found?);
-                }
-                if paths.len() == before {
-                    bail!("{pattern}: there is no such file");
-                }
-            }
+        let flow = match pattern.filter(|_| !path.exists()) {
+            None if path == Path::new("-") => each_listed(each)?,
+            None => each(path),
+            Some(pattern) => matching(pattern)?.iter().try_for_each(|path| each(path)),
+        };
+        if flow.is_break() {
+            break;
         }
     }
+    Ok(())
+}
+
+/// Gives the paths on stdin, one a line, to `each` as they come.
+fn each_listed(each: &mut dyn FnMut(&Path) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    let (mut stdin, mut line, mut count) = (std::io::stdin().lock(), Vec::new(), 0);
+    loop {
+        line.clear();
+        let read = stdin.read_until(b'\n', &mut line);
+        if read.context("stdin: cannot be read")? == 0 {
+            break;
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        count += 1;
+        if each(&path_of(text)?).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    match count {
+        0 => bail!("stdin: there is no path in it"),
+        _ => Ok(ControlFlow::Continue(())),
+    }
+}
+
+/// A path as its bytes, which need not be UTF-8.
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(std::ffi::OsStr::from_bytes(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> Result<PathBuf> {
+    Ok(std::str::from_utf8(bytes)
+        .context("stdin: a path is not UTF-8")?
+        .into())
+}
+
+/// The files that a pattern stands for.
+fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
+    let found = glob::glob(pattern).with_context(|| format!("pattern {pattern}"))?;
+    let paths: Vec<PathBuf> = found.collect::<Result<_, _>>()?;
     if paths.is_empty() {
-        bail!("stdin: there is no path in it");
+        bail!("{pattern}: there is no such file");
     }
     Ok(paths)
 }

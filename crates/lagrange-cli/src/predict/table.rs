@@ -1,10 +1,11 @@
 //! Predictions as they are printed.
 
 use super::{PredictFormat, Prediction};
-use crate::output::print;
+use crate::output::{print, print_more};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
 
 /// Prints predictions as they come.
 pub(super) struct Writer {
@@ -44,7 +45,8 @@ impl Writer {
         std::iter::once("file".to_owned()).chain(classes).collect()
     }
 
-    pub(super) fn add(&mut self, predictions: Vec<Prediction>) -> Result<()> {
+    /// Prints predictions, and says whether anybody reads on.
+    pub(super) fn add(&mut self, predictions: Vec<Prediction>) -> Result<ControlFlow<()>> {
         let text = match self.format {
             PredictFormat::Table => predictions.iter().map(row).collect(),
             PredictFormat::Csv => records(predictions.iter().map(|said| self.record(said)))?,
@@ -62,7 +64,7 @@ impl Writer {
             }
         };
         self.count += predictions.len();
-        Ok(print(&text)?)
+        Ok(print_more(&text)?)
     }
 
     pub(super) fn finish(self) -> Result<()> {

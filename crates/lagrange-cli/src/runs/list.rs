@@ -56,21 +56,31 @@ fn find(folder: &Path, depth: usize, rows: &mut Vec<Row>) -> std::io::Result<()>
 }
 
 fn row(folder: &Path) -> Row {
-    let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let result: Value = serde_json::from_str(&text("result.json")).unwrap_or_default();
-    let config: toml::Table = text("config.toml").parse().unwrap_or_default();
+    let result = text(folder, "result.json").map(|text| serde_json::from_str::<Value>(&text));
+    let state = result.as_ref().map(Result::is_ok);
+    let result = result.and_then(Result::ok).unwrap_or_default();
+    let config: toml::Table = text(folder, "config.toml")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default();
     let number = |key: &str| result[key].as_f64();
-    let schedule = config.get("schedule").and_then(|table| table.get("epochs"));
-    let epochs = schedule.and_then(|value| {
-        let whole = value.as_integer().map(|whole| whole as f64);
-        value.as_float().or(whole)
-    });
+    let epochs = config
+        .get("schedule")
+        .and_then(|table| table.get("epochs"))
+        .and_then(|value| {
+            let whole = value.as_integer().map(|whole| whole as f64);
+            value.as_float().or(whole)
+        });
+    // A run that is to go on for longer than its result tells of.
+    let goes_on =
+        matches!((number("epochs"), epochs), (Some(of_result), Some(all)) if of_result < all);
     Row {
         folder: folder.to_owned(),
-        state: match result["interrupted"].as_bool() {
-            None => "not complete",
-            Some(true) => "interrupted",
-            Some(false) => "complete",
+        state: match (state, result["interrupted"].as_bool()) {
+            (Some(false), _) | (Some(true), None) => "damaged",
+            (None, _) => "not complete",
+            (_, Some(true)) => "interrupted",
+            (_, Some(false)) if goes_on => "not complete",
+            (_, Some(false)) => "complete",
         },
         task: config
             .get("task")
@@ -81,13 +91,21 @@ fn row(folder: &Path) -> Row {
             .get("seed")
             .and_then(toml::Value::as_integer)
             .and_then(|seed| seed.try_into().ok()),
-        epochs: number("epochs").or(epochs),
+        epochs: epochs.or(number("epochs")),
         steps: result["steps"].as_u64(),
         validation_accuracy: number("validation_accuracy"),
         test_accuracy: number("test_accuracy"),
         seconds: number("seconds"),
         weights_sha256: result["weights_sha256"].as_str().map(str::to_owned),
     }
+}
+
+/// The text of a file, if there is one; damaged bytes do not hide the rest. What is no file may have no end.
+fn text(folder: &Path, name: &str) -> Option<String> {
+    let path = folder.join(name);
+    let is_file = path.metadata().is_ok_and(|kind| kind.is_file());
+    let bytes = is_file.then(|| std::fs::read(path)).and_then(Result::ok);
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn table(rows: &[Row]) -> String {
@@ -116,9 +134,11 @@ fn table(rows: &[Row]) -> String {
             percent(row.validation_accuracy),
             percent(row.test_accuracy),
             maybe(row.seconds.map(|seconds| format!("{seconds:.1}"))),
-            row.weights_sha256
-                .as_deref()
-                .map_or("-", |hash| &hash[..hash.len().min(8)]),
+            maybe(
+                row.weights_sha256
+                    .as_ref()
+                    .map(|hash| hash.chars().take(8).collect())
+            ),
         );
     }
     text

@@ -194,7 +194,10 @@ fn the_logistic_prox_ends_at_its_minimum_whatever_the_weight() {
             let z = f64::from(z[0]);
             let pull = f64::from(update.weight) / (1.0 + z.exp());
             let gap = (z - f64::from(m) - pull).abs();
-            assert!(gap < 1e-4 * (1.0 + pull), "{ratio} {m}: {z} is off by {gap}");
+            assert!(
+                gap < 1e-4 * (1.0 + pull),
+                "{ratio} {m}: {z} is off by {gap}"
+            );
         }
     }
 }

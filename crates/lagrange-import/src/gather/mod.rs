@@ -11,7 +11,7 @@ use self::decode::decoded;
 use self::spread::spread;
 use crate::found::Found;
 use crate::report::ClassCounts;
-use crate::{Format, ImportError, Imported, Options, Part, Report, Split};
+use crate::{Format, ImportError, Imported, Options, Part, Report, Split, threads};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -43,6 +43,7 @@ pub(crate) fn gather(
     // Messages name training pictures first, whatever order the source has its splits in.
     found.samples.sort_by_key(|sample| sample.split);
     let order = classes::order(&found.classes)?;
+    threads::ensure()?;
     let mut decoded = decoded(&found.samples, options)?;
     let stored_grey = decoded
         .samples

@@ -8,7 +8,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-const FILE: &str = "names.txt";
+/// Name of the file.
+pub(super) const FILE: &str = "names.txt";
 
 /// Writes the names in the order of the samples: train, validation, test. Without any, no file is written.
 pub(super) fn write(folder: &Path, set: &Imported) -> Result<(), ImportError> {

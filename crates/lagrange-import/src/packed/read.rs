@@ -37,6 +37,18 @@ impl PackedSet {
         folder.join(manifest::FILE).is_file()
     }
 
+    /// Whether a set can be packed into `folder`.
+    ///
+    /// # Errors
+    /// [`ImportError::Occupied`] if there is one already.
+    pub fn check_absent(folder: &Path) -> Result<(), ImportError> {
+        let path = folder.join(manifest::FILE);
+        match path.exists() {
+            true => Err(ImportError::Occupied { path }),
+            false => Ok(()),
+        }
+    }
+
     /// Reads and checks the manifest in `folder`; blocks are read when they are asked for.
     ///
     /// # Errors

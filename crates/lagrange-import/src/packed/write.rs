@@ -1,6 +1,6 @@
 //! Packing.
 
-use super::files::{sync_folder, write_whole};
+use super::files::{block_name, remove_leftovers, sync_folder, write_whole};
 use super::manifest::{self, BlockEntry, Manifest, hex};
 use super::names;
 use super::read::PackedSet;
@@ -18,7 +18,8 @@ const BLOCK_BYTES: usize = 4 << 20;
 ///
 /// A block holds `samples_per_block` samples (about 4 MB by default), the last of a split perhaps fewer: all
 /// their pixels, then all their labels as 16 bits, the low byte first. The manifest is written last, and
-/// every file is there whole or not at all; packing that was cut off can be repeated.
+/// every file is there whole or not at all; packing that was cut off can be repeated, which removes what was
+/// left of it.
 ///
 /// Equal pictures, labels and classes in the same order give the same [`PackedSet::identity`], whatever they
 /// were read from, as long as blocks have the same number of samples. Names of files are kept beside
@@ -58,11 +59,9 @@ pub fn pack(
     samples_per_block: Option<NonZeroUsize>,
 ) -> Result<PackedSet, ImportError> {
     check(set)?;
-    let path = folder.join(manifest::FILE);
-    if path.exists() {
-        return Err(ImportError::Occupied { path });
-    }
+    PackedSet::check_absent(folder)?;
     fs::create_dir_all(folder).map_err(|cause| ImportError::unwritable(folder, cause))?;
+    remove_leftovers(folder)?;
     let default = (BLOCK_BYTES / (set.sample_bytes() + 2)).max(1);
     let per_block = samples_per_block.map_or(default, NonZeroUsize::get);
     let mut manifest = Manifest::new(set.height, set.width, set.channels, set.classes.clone());
@@ -80,7 +79,7 @@ pub fn pack(
     }
     names::write(folder, set)?;
     sync_folder(folder)?;
-    write_whole(&path, &[manifest.text().as_bytes()])?;
+    write_whole(&folder.join(manifest::FILE), &[manifest.text().as_bytes()])?;
     sync_folder(folder)?;
     PackedSet::open(folder)
 }
@@ -98,7 +97,7 @@ fn write_blocks(
         .zip(labels)
         .enumerate()
         .map(|(number, (pixels, labels))| {
-            let file = format!("{split}-{number:05}.block");
+            let file = block_name(split, number);
             let labels: Vec<u8> = labels
                 .iter()
                 .flat_map(|label| label.to_le_bytes())

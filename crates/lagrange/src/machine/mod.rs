@@ -112,7 +112,7 @@ impl Needs {
         if self.threads > 1 && !blas::is_thread_safe() {
             return Err(MachineError::SerialBlas(self.threads));
         }
-        if self.threads > 0 {
+        if self.threads > 0 || self.bytes > 0 {
             prepare_blas(self.threads, self.bytes + self.threads * HEAP_BYTES)?;
         }
         // Libraries that miss a thread later panic.

@@ -20,7 +20,9 @@ use crate::folder::{FolderError, lock, make_default, make_folder, unwritten, wri
 use crate::model::Model;
 use crate::{Config, Network, RunError};
 use journal::RunJournal;
-use lagrange_coordinator::{Access, CheckpointStore, Journal, Place, means_full, write_whole};
+use lagrange_coordinator::{
+    Access, CheckpointStore, Journal, Place, UNFINISHED, means_full, write_whole,
+};
 use metrics::JsonLines;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -33,7 +35,7 @@ const RESULT_BYTES: u64 = 32 << 10;
 /// How long a full disk may take to get room for model and result.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Beginning of the names of files that have no contents yet.
-const UNFINISHED: &str = ".place-";
+const EMPTY: &str = ".place-";
 /// The configuration's file.
 const CONFIG: &str = "config.toml";
 /// The metrics' file.
@@ -131,7 +133,7 @@ impl RunFolder {
     pub(crate) fn reserve(&mut self, model_bytes: u64) -> Result<(), FolderError> {
         remove_unfinished(&self.path);
         let place = |bytes| {
-            let place = Place::beside(&self.path.join("model"), UNFINISHED, Access::Usual)?;
+            let place = Place::beside(&self.path.join("model"), EMPTY, Access::Usual)?;
             place.reserve(bytes)?;
             io::Result::Ok(place)
         };
@@ -325,10 +327,15 @@ fn completed(folder: &Path) -> Option<f64> {
     (result["interrupted"] == serde_json::Value::Bool(false)).then_some(epochs)
 }
 
-/// Removes places that killed processes have left.
+/// Removes files that killed processes have left.
 fn remove_unfinished(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if [EMPTY, UNFINISHED]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -1,7 +1,8 @@
 //! Reports of training runs: one HTML file that needs nothing else, neither a network nor scripts.
 //!
 //! [`Run::read`] takes what a run folder holds; [`Verdict::of`] has the run's model judge a test set; [`page`]
-//! draws both, for one run or for several beside each other.
+//! draws both, for one run or for several beside each other. [`Curves`], [`sections`] and [`kernel_pictures`] draw
+//! the same of a run that is under way.
 //!
 //! # Layout
 //!
@@ -9,18 +10,30 @@
 //! |---|---|
 //! | `run` | [`Run`]: result, configuration and metrics of a run folder |
 //! | `verdict` | [`Verdict`]: confusion, figures of classes, the worst mistakes |
-//! | `series` | curves, thinned out to what can be drawn |
-//! | `chart` | one chart as SVG |
+//! | `series` | one curve in bounded room |
+//! | `curves` | all curves of a run, made of the lines of its metrics |
+//! | `chart` | one chart as SVG, as a table, in words |
+//! | `sections` | which charts a run has |
 //! | `pictures` | kernels and images as PNG within the page |
 //! | `page` | [`page`]: the HTML |
 
 mod chart;
+mod curves;
 mod page;
 mod pictures;
 mod run;
+mod sections;
 mod series;
 mod verdict;
 
+pub use chart::{Chart, Scale, short};
+pub use curves::Curves;
 pub use page::page;
+pub use pictures::kernel_pictures;
 pub use run::{ReportError, Run};
+pub use sections::{Section, sections};
+pub use series::{Point, Series};
 pub use verdict::{Mistake, Verdict};
+
+/// The style of reports: colours for light and dark, charts, tiles, tables.
+pub const STYLE: &str = include_str!("style.css");

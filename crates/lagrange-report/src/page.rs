@@ -1,14 +1,13 @@
 //! The page.
 
 use crate::chart::{Chart, Scale, short};
-use crate::pictures::{address, kernels};
+use crate::pictures::{address, kernel_pictures};
+use crate::sections::sections;
 use crate::series::Series;
-use crate::{Run, Verdict};
+use crate::{Curves, Run, STYLE, Verdict};
 use lagrange::Model;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use serde_json::{Value, json};
 
-const STYLE: &str = include_str!("style.css");
 /// Classes up to which every pair is shown.
 const MOST_CLASSES: usize = 40;
 
@@ -58,17 +57,11 @@ fn of_one(run: &Run, model: Option<&Model>, verdict: Option<&Verdict>) -> Markup
     html! {
         (heading(run, model))
         div.tiles { @for (name, value) in tiles(run) { div.tile { b { (value) } span { (name) } } } }
-        h2 { "Accuracy and objective" }
-        div.charts { @for chart in learning(run) { (chart.draw()) } }
-        h2 { "Residuals" }
-        p.faint {
-            "A primal residual is how far the variables are from a constraint, z = W a or a = h(z), as a root mean \
-             square. The dual residual is how far the weights moved the outputs in a step. Both shrink as a run \
-             settles; a primal one that grows says that a penalty is too small, or steps too long."
+        @for section in sections(&run.curves()) {
+            h2 { (section.title) }
+            @if !section.note.is_empty() { p.faint { (section.note) } }
+            div.charts { @for chart in section.charts { (chart.draw()) } }
         }
-        div.charts { @for chart in residuals(run) { (chart.draw()) } }
-        h2 { "Equations and time" }
-        div.charts { @for chart in costs(run) { (chart.draw()) } }
         @if let Some(verdict) = verdict { (judged(verdict)) }
         @if let Some(model) = model { (drawn(model)) }
         h2 { "Configuration" }
@@ -119,115 +112,6 @@ fn tiles(run: &Run) -> Vec<(&'static str, String)> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
-}
-
-/// Curves of accuracy and loss on each split that was evaluated.
-fn evaluations(run: &Run, key: &str) -> Vec<Series> {
-    let splits = ["validation", "test"].map(|split| run.evaluations(split, key));
-    splits
-        .into_iter()
-        .filter(|series| !series.points.is_empty())
-        .collect()
-}
-
-fn chart<'a>(title: &'a str, unit: &'a str, scale: Scale, series: Vec<Series>) -> Chart<'a> {
-    Chart {
-        title,
-        unit,
-        scale,
-        series,
-    }
-}
-
-fn learning(run: &Run) -> [Chart<'_>; 3] {
-    let batch = run
-        .steps("loss")
-        .into_iter()
-        .map(|series| series.named("batch"));
-    let losses = batch.chain(evaluations(run, "loss")).collect();
-    [
-        chart(
-            "Accuracy",
-            "share of images, by step",
-            Scale::Linear,
-            evaluations(run, "accuracy"),
-        ),
-        chart("Loss", "mean of a sample", Scale::Logarithmic, losses),
-        chart(
-            "Augmented objective",
-            "mean of a sample, after the sweep",
-            Scale::Logarithmic,
-            run.steps("objective"),
-        ),
-    ]
-}
-
-fn residuals(run: &Run) -> [Chart<'_>; 4] {
-    let of = |key| run.steps(key);
-    [
-        chart(
-            "Primal residual of outputs",
-            "|z - W a|",
-            Scale::Logarithmic,
-            of("output_residual"),
-        ),
-        chart(
-            "Primal residual of activations",
-            "|a - h(z)|",
-            Scale::Logarithmic,
-            of("activation_residual"),
-        ),
-        chart(
-            "Dual residual",
-            "beta |T(a) dW|",
-            Scale::Logarithmic,
-            of("dual_residual"),
-        ),
-        chart(
-            "Multipliers",
-            "root mean square",
-            Scale::Linear,
-            of("multiplier_rms"),
-        ),
-    ]
-}
-
-fn costs(run: &Run) -> [Chart<'_>; 4] {
-    let milliseconds = |key: &'static str, name: &'static str| {
-        let steps =
-            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |s| json!(1e3 * s)));
-        steps.into_iter().map(move |series| series.named(name))
-    };
-    let times = milliseconds("wait_seconds", "waiting for workers");
-    let times = times.chain(milliseconds("work_seconds", "coordinator's own work"));
-    let megabytes = |key: &'static str, name: &'static str| {
-        let steps =
-            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |b| json!(b / 1e6)));
-        steps.into_iter().map(move |series| series.named(name))
-    };
-    let bytes = megabytes("bytes_sent", "to workers");
-    let bytes = bytes.chain(megabytes("bytes_received", "from workers"));
-    [
-        chart(
-            "Condition of the weight systems",
-            "",
-            Scale::Logarithmic,
-            run.steps("condition"),
-        ),
-        chart(
-            "Equations of a step",
-            "Toeplitz rows per output",
-            Scale::Logarithmic,
-            run.steps("equations"),
-        ),
-        chart("Time of a step", "ms", Scale::Linear, times.collect()),
-        chart(
-            "Bytes on the wire",
-            "MB, in all",
-            Scale::Linear,
-            bytes.collect(),
-        ),
-    ]
 }
 
 fn judged(verdict: &Verdict) -> Markup {
@@ -301,8 +185,8 @@ fn drawn(model: &Model) -> Markup {
     html! {
         h2 { "Kernels of the first stage" }
         p.faint { "Grey is 0; black and white are the largest weights of all." }
-        div.pictures.kernels { @for kernel in kernels(model) {
-            figure { img src=(kernel.address) alt="kernel"; }
+        div.pictures.kernels { @for (number, kernel) in kernel_pictures(model).iter().enumerate() {
+            figure { img src=(kernel) alt=(format!("kernel {}", number + 1)); }
         } }
     }
 }
@@ -315,15 +199,20 @@ fn weights(run: &Run) -> String {
 
 /// Curves of several runs, each in one colour, and a table of their results.
 fn side_by_side(runs: &[Run]) -> Markup {
-    let of_each = |series: &dyn Fn(&Run) -> Option<Series>| -> Vec<Series> {
-        let named = runs
-            .iter()
-            .filter_map(|run| Some(series(run)?.named(run.name.clone())));
+    let curves: Vec<(&Run, Curves)> = runs.iter().map(|run| (run, run.curves())).collect();
+    let of_each = |of: &dyn Fn(&Curves) -> Option<Series>| -> Vec<Series> {
+        let series = curves.iter().map(|(run, curves)| (run, of(curves)));
+        let named = series.filter_map(|(run, series)| Some(series?.named(run.name.clone())));
         named.collect()
     };
-    let evaluated =
-        |key: &'static str| of_each(&move |run| evaluations(run, key).into_iter().next());
-    let stepped = |key: &'static str| of_each(&move |run| run.steps(key).into_iter().next());
+    let evaluated = |key| of_each(&|curves| curves.evaluations(key).into_iter().next());
+    let stepped = |key| of_each(&|curves| curves.steps(key).first().cloned());
+    let chart = |title, unit, scale, series| Chart {
+        title,
+        unit,
+        scale,
+        series,
+    };
     let columns = [
         "test_accuracy",
         "validation_accuracy",

@@ -28,13 +28,10 @@ pub(crate) fn address(
     Some(format!("data:image/png;base64,{}", STANDARD.encode(png)))
 }
 
-/// A picture of a kernel.
-pub(crate) struct KernelPicture {
-    pub(crate) address: String,
-}
-
-/// The kernels of the first stage: grey means 0, and the largest weight of all is black or white.
-pub(crate) fn kernels(model: &Model) -> Vec<KernelPicture> {
+/// The kernels of the first stage, each as the address of a picture that it holds: grey means 0, and the
+/// largest weight of all is black or white. None where kernels have no picture, of two input channels.
+#[must_use]
+pub fn kernel_pictures(model: &Model) -> Vec<String> {
     let Some(stage) = model.network.stages().first() else {
         return Vec::new();
     };
@@ -53,8 +50,7 @@ pub(crate) fn kernels(model: &Model) -> Vec<KernelPicture> {
     let pictures = patches().filter_map(|kernel| {
         let pixels: Vec<u8> = kernel.map(shade).collect();
         let (height, width) = (stage.kernel.height, stage.kernel.width);
-        let address = address(&pixels, height, width, stage.input.channels)?;
-        Some(KernelPicture { address })
+        address(&pixels, height, width, stage.input.channels)
     });
     pictures.collect()
 }

@@ -61,7 +61,7 @@ pub use seeds::{Seeds, SeedsError};
 
 pub use lagrange_coordinator::{
     Best, Evaluation, Observed, Rules, RunEvent, Security, ServeError, StepMetrics, Stop,
-    TrainingError,
+    TrainingError, WorkerId, WorkerStatus,
 };
 pub use lagrange_core::loss::{Loss, LossFunction, RegisterLossError};
 pub use lagrange_core::network::{

@@ -30,6 +30,8 @@
 //! | `words` | figures in words |
 
 mod api;
+#[cfg(test)]
+mod fixture;
 mod lines;
 mod pace;
 mod page;

@@ -16,7 +16,7 @@ pub(crate) const SCRIPT: &str = include_str!("live.js");
 
 /// The whole page as it is now. Without scripts it is loaded again every few seconds.
 pub(crate) fn page(state: &RunState, parts: &Parts) -> String {
-    let part = |id: &str| PreEscaped(parts.get(id).map_or("", String::as_str));
+    let part = |id| part(parts, id);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,7 +42,7 @@ pub(crate) fn page(state: &RunState, parts: &Parts) -> String {
                 main {
                     div.tiles id="tiles" { (part("tiles")) }
                     div id="result" { (part("result")) }
-                    @for section in sections(&state.curves) { (charts(&section, &part)) }
+                    @for section in sections(&state.curves) { (charts(&section, parts)) }
                     section aria-labelledby="of-workers" {
                         h2 id="of-workers" { "Workers and shards" }
                         div.scroll tabindex="0" role="region" aria-labelledby="of-workers" id="workers" { (part("workers")) }
@@ -65,7 +65,12 @@ pub(crate) fn page(state: &RunState, parts: &Parts) -> String {
     page.into_string()
 }
 
-fn charts(section: &Section, part: &impl Fn(&str) -> PreEscaped<&str>) -> Markup {
+/// What belongs in the place of that name.
+fn part<'a>(parts: &'a Parts, id: &str) -> PreEscaped<&'a str> {
+    PreEscaped(parts.get(id).map_or("", String::as_str))
+}
+
+fn charts(section: &Section, parts: &Parts) -> Markup {
     let slug = slug(section.title);
     html! {
         section aria-labelledby=(slug) {
@@ -74,11 +79,11 @@ fn charts(section: &Section, part: &impl Fn(&str) -> PreEscaped<&str>) -> Markup
             div.charts { @for chart in &section.charts {
                 @let (drawn, table) = ids(chart);
                 div.view {
-                    div.drawn id=(drawn) { (part(&drawn)) }
+                    div.drawn id=(drawn) { (part(parts, &drawn)) }
                     details {
                         summary { (chart.title) " in numbers" }
                         div.scroll tabindex="0" role="region" aria-label=(format!("{} in numbers", chart.title)) id=(table) {
-                            (part(&table))
+                            (part(parts, &table))
                         }
                     }
                 }
@@ -121,3 +126,6 @@ pub(crate) fn door() -> String {
     };
     page.into_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ fn progress(state: &RunState, elapsed: f64) -> Markup {
         progress max=(state.total.max(1)) value=(state.step) aria-label="steps completed" {}
         p.faint {
             "step " (state.step) " of " (state.total) ", " (format!("{:.0} %", 100.0 * state.share()))
-            "; " (duration(elapsed)) " so far"
+            "; " (duration(elapsed)) @if state.ending().is_none() { " so far" }
             @if let Some(left) = left { ", " (duration(left)) " left" }
             @if let Some(model) = &state.model { br; (model.network.describe()) }
         }

@@ -189,3 +189,6 @@ fn lines(frame: &mut Frame, area: Rect, state: &RunState) {
     last.reverse();
     frame.render_widget(Paragraph::new(last).block(block), area);
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
 }
 
 async fn answer(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     router: Router,
     watcher: Watcher,
     _place: OwnedSemaphorePermit,

@@ -46,7 +46,9 @@ async fn tell(shared: Arc<Shared>, browser: Sender<Result<Event, Infallible>>) {
             }
         }
         if is_over {
-            let _ = browser.send(Ok(Event::default().event("over").data(""))).await;
+            // Browsers pass over an event without data.
+            let over = Event::default().event("over").data("over");
+            let _ = browser.send(Ok(over)).await;
             return;
         }
         tokio::select! {

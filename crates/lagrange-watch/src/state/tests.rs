@@ -1,67 +1,8 @@
 use super::*;
+use crate::fixture::{evaluation, observed, step, workers};
 use lagrange::{Best, Split};
 use lagrange_report::Series;
 use std::sync::Arc;
-
-/// What a run tells at `seconds`.
-fn observed(seconds: f64, event: RunEvent) -> Observed {
-    Observed {
-        seconds,
-        bytes_sent: (1e6 * seconds) as u64,
-        bytes_received: (2e6 * seconds) as u64,
-        wait_seconds: 0.03,
-        work_seconds: 0.01,
-        event,
-    }
-}
-
-fn step(step: u64, total: u64) -> RunEvent {
-    RunEvent::Step(Box::new(StepMetrics {
-        step,
-        total,
-        loss: 1.0 / step as f64,
-        objective: 0.5,
-        output_residual: vec![0.1, 0.2],
-        activation_residual: vec![0.3],
-        dual_residual: vec![0.4, f64::NAN],
-        weight_norm: vec![1.0, 2.0],
-        condition: vec![1e3, 1e4],
-        equations: vec![100, 200],
-        rank: Vec::new(),
-        distance: Vec::new(),
-        multiplier_rms: 0.05,
-        rate: 0.75,
-    }))
-}
-
-fn evaluation(step: u64, split: Split, correct: u64) -> Evaluation {
-    Evaluation {
-        step,
-        split,
-        samples: 100,
-        correct,
-        accuracy: correct as f64 / 100.0,
-        loss: 0.25,
-    }
-}
-
-fn workers(wanted: usize, present: u64) -> RunEvent {
-    let status = |worker| WorkerStatus {
-        worker,
-        name: format!("host-{worker}"),
-        address: None,
-        threads: 2,
-        leaving: worker == 3,
-        shards: vec![0, 1],
-        answer_seconds: None,
-        silent_seconds: 0.5,
-    };
-    RunEvent::Workers {
-        wanted,
-        lease_seconds: 10.0,
-        present: (1..=present).map(status).collect(),
-    }
-}
 
 #[test]
 fn a_run_is_followed_from_its_beginning_to_its_end() {

@@ -4,7 +4,7 @@
 //!
 //! `args` has the flags that subcommands share, `parse` what clap leaves open; every other module is a
 //! subcommand with its flags, or what several of them need: `child` and `tally` for those that run others,
-//! `output` and `progress` for what people see.
+//! `output`, `progress` and `views` for what people see.
 
 mod args;
 mod baseline;
@@ -35,6 +35,7 @@ mod sweep;
 mod tally;
 mod train;
 mod trained;
+mod views;
 mod worker;
 
 use anyhow::{Context as _, Result};

@@ -1,9 +1,11 @@
 //! What is said to people and pipes. Neither a closed terminal nor a full disk behind a log may cost a run
 //! anything.
 
+use lagrange_watch::Watch;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 /// Results that stdout does not take.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,14 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(print(&(serde_json::to_string(value)? + "\n"))?)
 }
 
+/// Who hears of what the log says, beside those who read stderr.
+static LISTENER: OnceLock<Watch> = OnceLock::new();
+
+/// Has `listener` hear of what the log says from now on: one for the whole process.
+pub fn tell_as_well(listener: Watch) {
+    let _ = LISTENER.set(listener);
+}
+
 /// Stderr as the log writes to it: what cannot be written counts as written.
 #[derive(Debug, Clone, Copy)]
 pub struct Log;
@@ -53,6 +63,9 @@ pub struct Log;
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = io::stderr().write_all(bytes);
+        if let Some(listener) = LISTENER.get() {
+            listener.say(String::from_utf8_lossy(bytes).trim_end());
+        }
         Ok(bytes.len())
     }
 

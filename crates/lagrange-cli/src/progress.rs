@@ -1,25 +1,27 @@
 //! Progress on stderr: a bar on a terminal, a line per evaluation elsewhere.
 
+use crate::args::ProgressKind;
 use crate::output::{has_terminal, tell};
 use indicatif::{ProgressBar, ProgressStyle};
-use lagrange::{Observed, Observer, RunEvent, failure};
+use lagrange::{Observed, Observer, RunEvent};
+use lagrange_watch::{listening, resumed, sentence};
 use std::net::SocketAddr;
 
 /// Shows a run as it goes.
 #[derive(Debug)]
 pub struct Progress {
-    quiet: bool,
+    kind: ProgressKind,
     bar: Option<ProgressBar>,
     accuracy: Option<f64>,
     total: u64,
 }
 
 impl Progress {
-    /// Silent about all that is no notice if `quiet`.
+    /// Silent about all that is no notice if there is to be none.
     #[must_use]
-    pub fn new(quiet: bool) -> Self {
+    pub fn new(kind: ProgressKind) -> Self {
         Self {
-            quiet,
+            kind,
             bar: None,
             accuracy: None,
             total: 0,
@@ -35,31 +37,25 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if self.quiet => {}
+            None if self.kind == ProgressKind::None => {}
             None => tell(text),
         }
     }
 }
 
 impl Observer for Progress {
-    fn begin(&mut self, (done, total): (u64, u64)) {
-        self.total = total;
-        if self.quiet {
-            return;
-        }
-        if done > 0 {
-            tell(format_args!("resuming behind step {done}/{total}"));
-        }
+    fn begin(&mut self, steps: (u64, u64)) {
+        self.total = steps.1;
+        resumed(steps).iter().for_each(|text| self.line(text));
+        let wanted = matches!(self.kind, ProgressKind::Auto | ProgressKind::Bar);
         // Whatever the library makes of the terminal: a bar that it hides would hide the lines as well.
-        self.bar = has_terminal()
-            .then(|| bar(total))
+        self.bar = (wanted && has_terminal())
+            .then(|| bar(self.total))
             .filter(|bar| !bar.is_hidden());
     }
 
     fn listening(&mut self, address: SocketAddr, workers: usize) {
-        self.line(&format!(
-            "listening on {address}; waiting for {workers} workers"
-        ));
+        self.line(&listening(address, workers));
     }
 
     fn data(&mut self, found: &str) {
@@ -71,10 +67,11 @@ impl Observer for Progress {
     }
 
     fn event(&mut self, observed: &Observed) {
+        match (&observed.event, sentence(observed, self.total)) {
+            (RunEvent::FailedCheck(_), Some(text)) => self.notice(&text),
+            (_, text) => text.iter().for_each(|text| self.line(text)),
+        }
         match &observed.event {
-            RunEvent::Membership { workers, change } => {
-                self.line(&format!("{change} ({workers} connected)"));
-            }
             RunEvent::Start { stage, round } => {
                 self.message(format!("k-means start: stage {} {round}", stage + 1));
             }
@@ -96,32 +93,8 @@ impl Observer for Progress {
                     residuals.join(" ")
                 ));
             }
-            RunEvent::Rollback {
-                step,
-                to,
-                rate_factor,
-                reason,
-            } => self.line(&format!(
-                "step {step}/{}: {reason}; going on from step {to} with steps {rate_factor} times as long",
-                self.total
-            )),
-            RunEvent::FailedCheck(failed) => tell(format_args!(
-                "warning: a check of optimality failed: {}; more of its kind are in the certificate only",
-                failure(&failed.failed)
-            )),
-            RunEvent::Best(_) | RunEvent::Iterate { .. } => {}
-            RunEvent::Evaluation(evaluation) => {
-                self.accuracy = Some(evaluation.accuracy);
-                self.line(&format!(
-                    "step {}/{}: {:?} accuracy {:.2} %  loss {:.4}  {:.1} s",
-                    evaluation.step,
-                    self.total,
-                    evaluation.split,
-                    100.0 * evaluation.accuracy,
-                    evaluation.loss,
-                    observed.seconds,
-                ));
-            }
+            RunEvent::Evaluation(evaluation) => self.accuracy = Some(evaluation.accuracy),
+            _ => {}
         }
     }
 

@@ -37,6 +37,22 @@ pub fn of_coordinator(
     })
 }
 
+/// Whom a page of the run at `address` is shown to. Certificates are for those who come from elsewhere: they
+/// have to be given to a browser first.
+///
+/// # Errors
+/// If a file cannot be read, or others could read what is sent.
+pub fn of_dashboard(args: &SecurityArgs, address: SocketAddr) -> Result<lagrange_watch::Access> {
+    let local = address.ip().is_loopback();
+    check_plain_text(args, &format!("--dashboard {address}"), local)?;
+    let folder = args.tls.as_deref().filter(|_| !local);
+    let tls = folder.map(|folder| config(folder, &COORDINATOR, server_config));
+    Ok(lagrange_watch::Access {
+        tls: tls.transpose()?,
+        token: token(args)?,
+    })
+}
+
 /// What a worker that dials `address` shows.
 ///
 /// # Errors

@@ -25,6 +25,7 @@ impl Stop {
             loop {
                 self.0.next().await;
                 if first.elapsed() >= SAME_WISH {
+                    lagrange_watch::leave_screen();
                     std::process::exit(crate::INTERRUPTED.into());
                 }
             }

@@ -111,6 +111,11 @@ impl Admission {
         self.0.leave_place();
     }
 
+    /// Where the connection comes from.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
     fn is_admitted(&self) -> bool {
         self.0.admitted.load(Ordering::Acquire)
     }

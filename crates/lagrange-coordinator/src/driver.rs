@@ -1,10 +1,10 @@
 //! The thread that drives the state machine: it has the clock, and it does the solves, away from the async
 //! runtime.
 
+use crate::connections::Connections;
 use crate::plan::Outcome;
 use crate::records::{Record, Recorder};
 use crate::report::RunEvent;
-use crate::service::Connections;
 use crate::training::{Command, Event, Training, TrainingError};
 use lagrange_protocol::Ledger;
 use serde::Serialize;
@@ -78,6 +78,18 @@ impl Driver {
         }
     }
 
+    /// What was spent until `event`, which begins the count anew. The workers are told of at any time, with
+    /// what the connections know of them: that is no end of anything that takes time.
+    fn spent_until(&self, event: &mut RunEvent, spent: &mut Spent) -> Spent {
+        match event {
+            RunEvent::Workers { present, .. } => {
+                self.connections.describe(present);
+                Spent::default()
+            }
+            _ => std::mem::take(spent),
+        }
+    }
+
     /// Carries out one command; the result, if it ends the run.
     fn carry_out(
         &mut self,
@@ -103,8 +115,8 @@ impl Driver {
                 self.connections.close(worker, &reason, may_return);
             }
             Command::Release { worker } => self.connections.release(worker),
-            Command::Report(event) => {
-                let spent = std::mem::take(spent);
+            Command::Report(mut event) => {
+                let spent = self.spent_until(&mut event, spent);
                 let observed = Observed {
                     seconds: begin.elapsed().as_secs_f64(),
                     bytes_sent: self.ledger.sent(),

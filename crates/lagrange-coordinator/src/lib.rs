@@ -16,12 +16,13 @@
 //! | `history` | rounds that a stateful schedule has done over after a loss |
 //! | `checkpoint`, `files` | a run between two steps as one file; files written whole |
 //! | `report`, `records` | what a run tells of itself: [`RunEvent`]; what of it is written, in which order |
-//! | `serve`, `driver`, `service`, `admission`, `tls`, `health`, `refusals` | the gRPC shell, its clock and its door |
+//! | `serve`, `driver`, `service`, `connections`, `admission`, `tls`, `health`, `refusals` | the gRPC shell, its clock and its door |
 //!
 //! Each part of a run's state writes itself into a checkpoint and reads itself back: [`Snapshot`].
 
 mod admission;
 mod checkpoint;
+mod connections;
 mod driver;
 mod files;
 mod guard;
@@ -50,7 +51,7 @@ pub use membership::{Membership, WorkerId};
 pub use multipliers::{Multipliers, hexadecimal, sha256_of};
 pub use plan::{Outcome, Plan, PlanError};
 pub use records::Journal;
-pub use report::{Best, Evaluation, FailedCheck, RunEvent, StepMetrics};
+pub use report::{Best, Evaluation, FailedCheck, RunEvent, StepMetrics, WorkerStatus};
 pub use round::RoundTotal;
 pub use rules::Rules;
 pub use serve::{

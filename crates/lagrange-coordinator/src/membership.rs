@@ -1,18 +1,23 @@
 //! Who works on what: live workers, their leases, and the shards each is given.
 
+use crate::report::WorkerStatus;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Number by which a connection is known for as long as it lives. Never reused within a run.
 pub type WorkerId = u64;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Member {
     threads: u32,
     /// When it was last heard of.
     heard: Duration,
     /// Whether it wants to go: it gets nothing more.
     leaving: bool,
+    /// Shards that it was given last.
+    shards: Vec<u32>,
+    /// How long its last answer took.
+    taken: Option<Duration>,
 }
 
 /// The live workers of a run.
@@ -28,6 +33,8 @@ impl Membership {
             threads: threads.max(1),
             heard: now,
             leaving: false,
+            shards: Vec::new(),
+            taken: None,
         };
         self.workers.insert(worker, member);
     }
@@ -63,6 +70,38 @@ impl Membership {
         for member in self.workers.values_mut() {
             member.heard = now;
         }
+    }
+
+    /// Takes note of the shards that a worker is given.
+    pub(crate) fn give(&mut self, worker: WorkerId, shards: &[u32]) {
+        if let Some(member) = self.workers.get_mut(&worker)
+            && member.shards != shards
+        {
+            shards.clone_into(&mut member.shards);
+        }
+    }
+
+    /// Takes note of how long an answer of a worker took.
+    pub(crate) fn answered(&mut self, worker: WorkerId, taken: Duration) {
+        if let Some(member) = self.workers.get_mut(&worker) {
+            member.taken = Some(taken);
+        }
+    }
+
+    /// The workers at `now`. Names and addresses are known to those only who hold the connections.
+    #[must_use]
+    pub fn statuses(&self, now: Duration) -> Vec<WorkerStatus> {
+        let status = |(&worker, member): (&WorkerId, &Member)| WorkerStatus {
+            worker,
+            name: String::new(),
+            address: None,
+            threads: member.threads,
+            leaving: member.leaving,
+            shards: member.shards.clone(),
+            answer_seconds: member.taken.map(|taken| taken.as_secs_f64()),
+            silent_seconds: now.saturating_sub(member.heard).as_secs_f64(),
+        };
+        self.workers.iter().map(status).collect()
     }
 
     /// Takes note that a worker wants to go.
@@ -225,6 +264,27 @@ mod tests {
         assert_eq!(members.deal(&[0, 1]), [(1, vec![0, 1])]);
         assert_eq!((members.len(), members.idle(|_| false)), (1, Some(1)));
         assert_eq!(members.idle(|worker| worker == 1), None);
+    }
+
+    #[test]
+    fn a_status_says_what_a_worker_was_given_and_when_it_was_heard_of() {
+        let mut members = Membership::default();
+        members.join(7, 2, Duration::ZERO);
+        members.give(7, &[0, 1]);
+        members.give(8, &[2]);
+        members.answered(7, Duration::from_millis(250));
+        members.begin_leaving(7);
+        let status = WorkerStatus {
+            worker: 7,
+            name: String::new(),
+            address: None,
+            threads: 2,
+            leaving: true,
+            shards: vec![0, 1],
+            answer_seconds: Some(0.25),
+            silent_seconds: 3.0,
+        };
+        assert_eq!(members.statuses(Duration::from_secs(3)), [status]);
     }
 
     #[test]

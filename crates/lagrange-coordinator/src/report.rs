@@ -1,9 +1,11 @@
 //! What a run tells about itself while it runs: one record per event, written as JSON lines.
 
+use crate::membership::WorkerId;
 use lagrange_core::check::Entry;
 use lagrange_core::weights::Weights;
 use lagrange_data::Split;
 use serde::Serialize;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// An event of a run.
@@ -16,6 +18,16 @@ pub enum RunEvent {
         workers: usize,
         /// What happened.
         change: String,
+    },
+    /// Who works on what: about once a second, and whenever a worker joins or leaves. It is no part of the
+    /// metrics.
+    Workers {
+        /// Workers that the run needs to begin, or to go on.
+        wanted: usize,
+        /// Seconds that a worker may be silent.
+        lease_seconds: f64,
+        /// Those that are there.
+        present: Vec<WorkerStatus>,
     },
     /// A round of the k-means start was completed.
     Start {
@@ -60,6 +72,27 @@ pub struct FailedCheck {
     pub step: u64,
     /// The check, with the place where it failed.
     pub failed: Entry,
+}
+
+/// A worker, as those see it who watch a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkerStatus {
+    /// Its number.
+    pub worker: WorkerId,
+    /// The name that it gives itself; empty where there is no connection.
+    pub name: String,
+    /// Where it dials from, if that is known.
+    pub address: Option<SocketAddr>,
+    /// Threads it computes on.
+    pub threads: u32,
+    /// Whether it wants to go.
+    pub leaving: bool,
+    /// Shards that it was given last.
+    pub shards: Vec<u32>,
+    /// Seconds that its last answer took.
+    pub answer_seconds: Option<f64>,
+    /// Seconds since it was last heard of.
+    pub silent_seconds: f64,
 }
 
 /// The iterate that predicts the validation split best so far; of equal ones the first.

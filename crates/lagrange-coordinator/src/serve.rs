@@ -2,11 +2,12 @@
 
 use crate::admission::{Gate, strangers};
 use crate::checkpoint::CheckpointStore;
+use crate::connections::Connections;
 use crate::driver::{Driver, Observed};
 use crate::health::Health;
 use crate::plan::Outcome;
 use crate::records::{Journal, Recorder, Records};
-use crate::service::{Connections, Service};
+use crate::service::Service;
 use crate::tls::encrypted;
 use crate::training::{Event, Training, TrainingError};
 use lagrange_protocol::limits::{

@@ -1,123 +1,23 @@
 //! The gRPC shell: streams in, events out; commands in, streams out. It decides nothing.
 
 use crate::admission::Admission;
+use crate::connections::{Connections, Outgoing, Peer};
 use crate::membership::WorkerId;
 use crate::refusals::Refusal;
 use crate::training::Event;
 use lagrange_protocol::limits::{HANDSHAKE_TIMEOUT, MAX_TEXT_BYTES, TOKEN_PENALTY};
 use lagrange_protocol::v1::training_server::Training;
 use lagrange_protocol::v1::{self, coordinator_message, worker_message};
-use lagrange_protocol::{
-    Assembler, Expected, Ledger, Payload, Reply, ReplyHeader, Token, WorkHeader,
-};
-use lagrange_protocol::{check_hello, check_ready, frames};
-use std::collections::{BTreeMap, HashMap};
+use lagrange_protocol::{Assembler, Expected, Ledger, Reply, ReplyHeader, Token};
+use lagrange_protocol::{check_hello, check_ready};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::server::TlsConnectInfo;
 use tonic::{Code, Request, Response, Status, Streaming};
-
-type Outgoing = Result<v1::CoordinatorMessage, Status>;
-
-/// A worker's stream, and the replies it owes: (round, attempt) to payload size.
-#[derive(Debug)]
-struct Connection {
-    outgoing: UnboundedSender<Outgoing>,
-    owed: HashMap<(u64, u32), usize>,
-    /// Dropped with the connection: its session then listens no longer.
-    _open: oneshot::Sender<()>,
-}
-
-/// All live streams. What waits in a stream's queue is bounded by the state machine: one round's work.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    live: Mutex<BTreeMap<WorkerId, Connection>>,
-    ledger: Arc<Ledger>,
-}
-
-impl Connections {
-    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
-        Self {
-            live: Mutex::default(),
-            ledger,
-        }
-    }
-
-    fn live(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Connection>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues work. A worker that has just been lost will be reported as such; nothing is to be done here.
-    pub(crate) fn send(
-        &self,
-        worker: WorkerId,
-        header: WorkHeader,
-        payload: &Payload,
-        reply_floats: usize,
-    ) {
-        let mut live = self.live();
-        let Some(connection) = live.get_mut(&worker) else {
-            return;
-        };
-        let key = (header.round, header.attempt);
-        if !header.replay {
-            connection.owed.insert(key, reply_floats);
-        }
-        self.queue(connection, coordinator_message::Kind::Work(header.into()));
-        for chunk in frames(key, payload) {
-            self.queue(connection, coordinator_message::Kind::Chunk(chunk));
-        }
-    }
-
-    fn queue(&self, connection: &Connection, kind: coordinator_message::Kind) {
-        let message = v1::CoordinatorMessage { kind: Some(kind) };
-        self.ledger.count_sent(&message);
-        // A closed queue means the worker is being lost.
-        let _ = connection.outgoing.send(Ok(message));
-    }
-
-    /// Ends one worker's stream with an error, after which it may dial again or not.
-    pub(crate) fn close(&self, worker: WorkerId, reason: &str, may_return: bool) {
-        if let Some(connection) = self.live().remove(&worker) {
-            let status = match may_return {
-                true => Status::aborted(reason.to_owned()),
-                false => Status::failed_precondition(reason.to_owned()),
-            };
-            let _ = connection.outgoing.send(Err(status));
-        }
-    }
-
-    /// Lets a worker go that wanted to.
-    pub(crate) fn release(&self, worker: WorkerId) {
-        if let Some(connection) = self.live().remove(&worker) {
-            self.bid_farewell(&connection, "as you wished");
-        }
-    }
-
-    /// Tells every worker that the run is over, and ends the streams.
-    pub(crate) fn finish(&self, message: &str) {
-        for connection in std::mem::take(&mut *self.live()).values() {
-            self.bid_farewell(connection, message);
-        }
-    }
-
-    fn bid_farewell(&self, connection: &Connection, message: &str) {
-        let finish = v1::Finish {
-            message: message.to_owned(),
-        };
-        self.queue(connection, coordinator_message::Kind::Finish(finish));
-    }
-
-    fn owed(&self, worker: WorkerId, header: &ReplyHeader) -> Option<usize> {
-        let key = (header.round, header.attempt);
-        self.live().get_mut(&worker)?.owed.remove(&key)
-    }
-}
 
 /// The service that workers dial.
 pub(crate) struct Service {
@@ -147,7 +47,7 @@ impl Training for Service {
                 tell_of(admission, status);
             }
         })?;
-        if let Some(admission) = admission {
+        if let Some(admission) = &admission {
             admission.admit();
         }
         let worker = self.next_worker.fetch_add(1, Ordering::Relaxed);
@@ -167,6 +67,10 @@ impl Training for Service {
         let session = Session {
             worker,
             threads: hello.threads,
+            peer: Peer {
+                name: hello.name,
+                address: admission.as_ref().map(Admission::peer),
+            },
             expected: self.expected.clone(),
             connections: Arc::clone(&self.connections),
             ledger: Arc::clone(&self.ledger),
@@ -258,6 +162,7 @@ async fn next_message(
 struct Session {
     worker: WorkerId,
     threads: u32,
+    peer: Peer,
     expected: Expected,
     connections: Arc<Connections>,
     ledger: Arc<Ledger>,
@@ -280,13 +185,8 @@ impl Session {
             let _ = outgoing.send(Err(status));
             return;
         }
-        let (open, closed) = oneshot::channel();
-        let connection = Connection {
-            outgoing: outgoing.clone(),
-            owed: HashMap::new(),
-            _open: open,
-        };
-        self.connections.live().insert(self.worker, connection);
+        let connections = &self.connections;
+        let closed = connections.open(self.worker, self.peer.clone(), outgoing.clone());
         self.tell(Event::Joined {
             worker: self.worker,
             threads: self.threads,
@@ -304,7 +204,7 @@ impl Session {
                 reason
             }
         };
-        self.connections.live().remove(&self.worker);
+        self.connections.lose(self.worker);
         self.tell(Event::Lost {
             worker: self.worker,
             reason,

@@ -62,6 +62,8 @@ pub struct Training {
     last_loss: String,
     /// Why no worker that goes will be replaced.
     abandoned: Option<String>,
+    /// When the workers were told of last.
+    told: Duration,
 }
 
 impl Training {
@@ -84,6 +86,7 @@ impl Training {
             last: Last::default(),
             last_loss: String::new(),
             abandoned: None,
+            told: Duration::ZERO,
         }
     }
 
@@ -102,6 +105,7 @@ impl Training {
         if let Err(error) = self.take(event, &mut commands) {
             self.end(Err(error), &mut commands);
         }
+        self.tell_of_workers(&mut commands);
         if cfg!(debug_assertions) {
             self.assert_invariants();
             self.assert_end(&commands);

@@ -2,34 +2,50 @@
 
 use crate::series::{Point, Series};
 use maud::{Markup, html};
+use std::borrow::Cow;
 
 /// How values are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scale {
+pub enum Scale {
+    /// Evenly.
     Linear,
     /// Positive values only; others are left out.
     Logarithmic,
 }
 
 /// What a chart shows.
-pub(crate) struct Chart<'a> {
-    pub(crate) title: &'a str,
+///
+/// ```
+/// use lagrange_report::{Chart, Point, Scale, Series};
+///
+/// let mut loss = Series::new("batch");
+/// loss.extend([Point { x: 1.0, y: 0.5 }, Point { x: 2.0, y: 0.25 }]);
+/// let chart = Chart { title: "Loss", unit: "".into(), scale: Scale::Logarithmic, series: vec![loss] };
+/// assert!(chart.draw().into_string().contains("<polyline"));
+/// assert_eq!(chart.words(), "Loss: batch 0.25 at step 2");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What it is called.
+    pub title: &'static str,
     /// Unit of the values, for people.
-    pub(crate) unit: &'a str,
-    pub(crate) scale: Scale,
-    pub(crate) series: Vec<Series>,
+    pub unit: Cow<'static, str>,
+    /// How the values are spaced.
+    pub scale: Scale,
+    /// Its curves.
+    pub series: Vec<Series>,
 }
 
 /// A chart of `series`.
-pub(crate) fn chart<'a>(
-    title: &'a str,
-    unit: &'a str,
+pub(crate) fn chart(
+    title: &'static str,
+    unit: impl Into<Cow<'static, str>>,
     scale: Scale,
     series: Vec<Series>,
-) -> Chart<'a> {
+) -> Chart {
     Chart {
         title,
-        unit,
+        unit: unit.into(),
         scale,
         series,
     }
@@ -58,6 +74,8 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 /// Colours that the page has.
 const COLOURS: usize = 8;
+/// Rows of a chart's table.
+const ROWS: usize = 20;
 /// Numbers beside an axis, about.
 const TICKS: f64 = 4.0;
 
@@ -128,9 +146,10 @@ impl Axis {
     }
 }
 
-impl Chart<'_> {
+impl Chart {
     /// The chart; nothing where there is no value.
-    pub(crate) fn draw(&self) -> Markup {
+    #[must_use]
+    pub fn draw(&self) -> Markup {
         let placed = |value: f64| match self.scale {
             Scale::Linear => value.is_finite().then_some(value),
             Scale::Logarithmic => (value > 0.0 && value.is_finite()).then(|| value.log10()),
@@ -139,7 +158,7 @@ impl Chart<'_> {
             .series
             .iter()
             .map(|series| {
-                let points = series.thinned().points.into_iter();
+                let points = series.thinned(Series::DRAWN).into_iter();
                 let points = points.filter_map(|Point { x, y }| Some(Point { x, y: placed(y)? }));
                 (series.name.as_str(), points.collect())
             })
@@ -172,7 +191,7 @@ impl Chart<'_> {
                         }
                     }
                 }
-                svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.title) {
+                svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.words()) {
                     @for tick in ticks {
                         line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(place(y(tick))) y2=(place(y(tick))) {}
                         text.number x=(LEFT - 6.0) y=(place(y(tick) + 3.5)) text-anchor="end" { (self.number(tick)) }
@@ -189,6 +208,50 @@ impl Chart<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Its curves in numbers: the beginning of each, its end, and some between; nothing where there is none.
+    #[must_use]
+    pub fn table(&self) -> Markup {
+        let columns: Vec<Vec<Point>> = self.series.iter().map(|of| of.thinned(ROWS)).collect();
+        let longest = columns.iter().map(Vec::len).max().unwrap_or_default();
+        html! {
+            @if longest > 0 {
+                table {
+                    caption { (self.title) @if !self.unit.is_empty() { ", " (self.unit) } }
+                    tr { @for of in &self.series { th scope="col" { "step" } th scope="col" { (self.name(of)) } } }
+                    @for row in 0..longest {
+                        tr { @for column in &columns {
+                            @match column.get(row) {
+                                Some(point) => { td { (format!("{:.0}", point.x)) } td { (short(point.y)) } }
+                                None => { td {} td {} }
+                            }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What it says, for those who do not see it: the last value of every curve.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let last = |of: &Series| {
+            let Point { x, y } = of.last()?;
+            Some(format!("{} {} at step {x:.0}", self.name(of), short(y)))
+        };
+        let last: Vec<String> = self.series.iter().filter_map(last).collect();
+        match last.is_empty() {
+            true => self.title.to_owned(),
+            false => format!("{}: {}", self.title, last.join(", ")),
+        }
+    }
+
+    fn name<'a>(&self, of: &'a Series) -> &'a str {
+        match of.name.as_str() {
+            "" => "value",
+            name => name,
         }
     }
 
@@ -213,7 +276,8 @@ fn place(value: f64) -> f64 {
 }
 
 /// A number in few digits.
-pub(crate) fn short(value: f64) -> String {
+#[must_use]
+pub fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".to_owned()
@@ -258,12 +322,13 @@ mod tests {
     fn what_has_no_value_is_not_drawn_and_names_are_escaped() {
         let point = |x: f64, y: f64| Point { x, y };
         let chart = |scale, points: Vec<Point>| {
-            let series = Series {
-                name: "<b>".into(),
-                points,
-            };
-            let series = vec![series, Series::new("none".into())];
-            super::chart("loss", "", scale, series).draw().into_string()
+            let mut series = Series::new("<b>");
+            series.extend(points);
+            let series = vec![series, Series::new("none")];
+            let chart = super::chart("loss", "", scale, series);
+            let table = chart.table().into_string();
+            assert!(!table.contains("<b>"), "{table}");
+            chart.draw().into_string()
         };
         assert_eq!(chart(Scale::Linear, Vec::new()), "");
         assert_eq!(

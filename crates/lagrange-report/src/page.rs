@@ -1,16 +1,14 @@
 //! The page.
 
 use crate::certificate;
-use crate::chart::{Chart, Scale, chart, short};
-use crate::pictures::address;
-use crate::series::Series;
+use crate::chart::short;
+use crate::pictures::{address, kernel_addresses};
+use crate::sections::sections;
 use crate::several::side_by_side;
-use crate::{Run, Verdict};
-use lagrange::{Model, kernel_pictures};
+use crate::{Run, STYLE, Verdict};
+use lagrange::Model;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use serde_json::{Value, json};
 
-const STYLE: &str = include_str!("style.css");
 /// Classes up to which every pair is shown.
 const MOST_CLASSES: usize = 40;
 
@@ -60,17 +58,11 @@ fn of_one(run: &Run, model: Option<&Model>, verdict: Option<&Verdict>) -> Markup
     html! {
         (heading(run, model))
         div.tiles { @for (name, value) in tiles(run) { div.tile { b { (value) } span { (name) } } } }
-        h2 { "Accuracy and objective" }
-        div.charts { @for chart in learning(run) { (chart.draw()) } }
-        h2 { "Residuals" }
-        p.faint {
-            "A primal residual is how far the variables are from a constraint, z = W a or a = h(z), as a root mean \
-             square. The dual residual is how far the weights moved the outputs in a step. Both shrink as a run \
-             settles; a primal one that grows says that a penalty is too small, or steps too long."
+        @for section in sections(&run.curves()) {
+            h2 { (section.title) }
+            @if !section.note.is_empty() { p.faint { (section.note) } }
+            div.charts { @for chart in section.charts { (chart.draw()) } }
         }
-        div.charts { @for chart in residuals(run) { (chart.draw()) } }
-        h2 { "Equations and time" }
-        div.charts { @for chart in costs(run) { (chart.draw()) } }
         (certificate::section(run))
         @match (verdict, model) {
             (Some(verdict), _) => (judged(verdict)),
@@ -129,106 +121,6 @@ fn tiles(run: &Run) -> Vec<(&'static str, String)> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
-}
-
-/// Curves of accuracy and loss on each split that was evaluated.
-pub(crate) fn evaluations(run: &Run, key: &str) -> Vec<Series> {
-    let splits = ["validation", "test"].map(|split| run.evaluations(split, key));
-    splits
-        .into_iter()
-        .filter(|series| !series.points.is_empty())
-        .collect()
-}
-
-fn learning(run: &Run) -> [Chart<'_>; 3] {
-    let batch = run
-        .steps("loss")
-        .into_iter()
-        .map(|series| series.named("batch"));
-    let losses = batch.chain(evaluations(run, "loss")).collect();
-    [
-        chart(
-            "Accuracy",
-            "share of images, by step",
-            Scale::Linear,
-            evaluations(run, "accuracy"),
-        ),
-        chart("Loss", "mean of a sample", Scale::Logarithmic, losses),
-        chart(
-            "Augmented objective",
-            "mean of a sample, after the sweep",
-            Scale::Logarithmic,
-            run.steps("objective"),
-        ),
-    ]
-}
-
-fn residuals(run: &Run) -> [Chart<'_>; 4] {
-    let of = |key| run.steps(key);
-    [
-        chart(
-            "Primal residual of outputs",
-            "|z - W a|",
-            Scale::Logarithmic,
-            of("output_residual"),
-        ),
-        chart(
-            "Primal residual of activations",
-            "|a - h(z)|",
-            Scale::Logarithmic,
-            of("activation_residual"),
-        ),
-        chart(
-            "Dual residual",
-            "beta |T(a) dW|",
-            Scale::Logarithmic,
-            of("dual_residual"),
-        ),
-        chart(
-            "Multipliers",
-            "root mean square",
-            Scale::Linear,
-            of("multiplier_rms"),
-        ),
-    ]
-}
-
-fn costs(run: &Run) -> [Chart<'_>; 4] {
-    let milliseconds = |key: &'static str, name: &'static str| {
-        let steps =
-            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |s| json!(1e3 * s)));
-        steps.into_iter().map(move |series| series.named(name))
-    };
-    let times = milliseconds("wait_seconds", "waiting for workers");
-    let times = times.chain(milliseconds("work_seconds", "coordinator's own work"));
-    let megabytes = |key: &'static str, name: &'static str| {
-        let steps =
-            run.steps_of(move |event| event[key].as_f64().map_or(Value::Null, |b| json!(b / 1e6)));
-        steps.into_iter().map(move |series| series.named(name))
-    };
-    let bytes = megabytes("bytes_sent", "to workers");
-    let bytes = bytes.chain(megabytes("bytes_received", "from workers"));
-    [
-        chart(
-            "Condition of the weight systems",
-            "",
-            Scale::Logarithmic,
-            run.steps("condition"),
-        ),
-        chart(
-            "Equations of a step",
-            "Toeplitz rows per output",
-            Scale::Logarithmic,
-            run.steps("equations"),
-        ),
-        chart("Time of a step", "ms", Scale::Linear, times.collect()),
-        chart(
-            "Bytes on the wire",
-            "MB, in all",
-            Scale::Linear,
-            bytes.collect(),
-        ),
-    ]
 }
 
 fn judged(verdict: &Verdict) -> Markup {
@@ -301,8 +193,8 @@ fn drawn(model: &Model) -> Markup {
     html! {
         h2 { "Kernels of the first stage" }
         p.faint { "Grey is 0; black and white are the largest weights of all." }
-        div.pictures.kernels { @for kernel in kernel_pictures(&model.network, &model.weights) {
-            @if let Some(address) = address(&kernel) { figure { img src=(address) alt="kernel"; } }
+        div.pictures.kernels { @for (number, kernel) in kernel_addresses(model).iter().enumerate() {
+            figure { img src=(kernel) alt=(format!("kernel {}", number + 1)); }
         } }
     }
 }

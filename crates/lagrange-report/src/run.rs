@@ -1,6 +1,6 @@
 //! What a run folder holds.
 
-use crate::series::{Point, Series};
+use crate::Curves;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -106,51 +106,9 @@ impl Run {
         self.result[key].as_f64()
     }
 
-    /// The steps' values of `key`; where they are lists, a series for each stage.
-    pub(crate) fn steps(&self, key: &str) -> Vec<Series> {
-        self.steps_of(|event| event[key].clone())
-    }
-
-    /// The steps' values of what `value` makes of their events.
-    pub(crate) fn steps_of(&self, value: impl Fn(&Value) -> Value) -> Vec<Series> {
-        let mut series: Vec<Series> = Vec::new();
-        for event in self.events.iter().filter(|event| event["event"] == "step") {
-            let Some(step) = event["step"].as_f64() else {
-                continue;
-            };
-            let found = value(event);
-            let (values, listed) = match &found {
-                Value::Array(values) => (values.as_slice(), true),
-                one => (std::slice::from_ref(one), false),
-            };
-            for (stage, value) in values.iter().enumerate() {
-                if series.len() <= stage {
-                    let name = match listed {
-                        true => format!("stage {}", stage + 1),
-                        false => String::new(),
-                    };
-                    series.push(Series::new(name));
-                }
-                if let Some(y) = value.as_f64() {
-                    series[stage].points.push(Point { x: step, y });
-                }
-            }
-        }
-        series
-    }
-
-    /// Values of `key` of the evaluations of `split`, by step.
-    pub(crate) fn evaluations(&self, split: &str, key: &str) -> Series {
-        let mut series = Series::new(split.to_owned());
-        for event in &self.events {
-            let is_meant = event["event"] == "evaluation" && event["split"] == split;
-            if let (true, Some(x), Some(y)) =
-                (is_meant, event["step"].as_f64(), event[key].as_f64())
-            {
-                series.points.push(Point { x, y });
-            }
-        }
-        series
+    /// Its curves.
+    pub(crate) fn curves(&self) -> Curves {
+        Curves::of(&self.events)
     }
 
     /// How often training went back to an earlier point.

@@ -1,9 +1,8 @@
 //! Several runs beside each other: a table of their results, and their curves in one chart each.
 
 use crate::chart::{Scale, chart, short, swatch};
-use crate::page::evaluations;
 use crate::series::Series;
-use crate::{Comparison, Row, Run};
+use crate::{Comparison, Curves, Row, Run};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -86,28 +85,28 @@ fn weights(run: &Run) -> String {
 }
 
 fn curves(runs: &[Run]) -> Markup {
+    let all: Vec<Curves> = runs.iter().map(Run::curves).collect();
     // A run without a value keeps its place, and so its colour.
-    let of_each = |series: &dyn Fn(&Run) -> Option<Series>| -> Vec<Series> {
-        let named = |run: &Run| series(run).unwrap_or_else(|| Series::new(String::new()));
-        runs.iter()
-            .map(|run| named(run).named(run.name.clone()))
-            .collect()
+    let of_each = |series: &dyn Fn(&Curves) -> Option<Series>| -> Vec<Series> {
+        let named = |(run, curves): (&Run, &Curves)| {
+            let series = series(curves).unwrap_or_else(|| Series::new(""));
+            series.named(run.name.clone())
+        };
+        runs.iter().zip(&all).map(named).collect()
     };
-    let evaluated =
-        |key: &'static str| of_each(&move |run| evaluations(run, key).into_iter().next());
-    let stepped = |key: &'static str, stage: usize| {
-        of_each(&move |run| run.steps(key).into_iter().nth(stage))
-    };
-    let of_stages = |key: &'static str, title: &str, unit: &str| -> Vec<Markup> {
-        let stages = runs.iter().map(|run| run.steps(key).len()).max();
+    let evaluated = |key: &str| of_each(&|curves| curves.evaluations(key).into_iter().next());
+    let stepped =
+        |key: &str, stage: usize| of_each(&|curves| curves.steps(key).get(stage).cloned());
+    let of_stages = |key: &str, title: &'static str, unit: &str| -> Vec<Markup> {
+        let stages = all.iter().map(|curves| curves.steps(key).len()).max();
         let charts = (0..stages.unwrap_or(0)).map(|stage| {
             let unit = format!("{unit}, stage {}", stage + 1);
-            chart(title, &unit, Scale::Logarithmic, stepped(key, stage)).draw()
+            chart(title, unit, Scale::Logarithmic, stepped(key, stage)).draw()
         });
         charts.collect()
     };
     html! {
-        (chart("Accuracy", &splits(runs), Scale::Linear, evaluated("accuracy")).draw())
+        (chart("Accuracy", splits(&all), Scale::Linear, evaluated("accuracy")).draw())
         (chart("Loss", "of the batch", Scale::Logarithmic, stepped("loss", 0)).draw())
         (chart("Augmented objective", "mean of a sample", Scale::Logarithmic, stepped("objective", 0)).draw())
         (chart("Multipliers", "root mean square", Scale::Linear, stepped("multiplier_rms", 0)).draw())
@@ -117,9 +116,9 @@ fn curves(runs: &[Run]) -> Markup {
 }
 
 /// What the accuracies are of: validation images where a run has some.
-fn splits(runs: &[Run]) -> String {
-    let first = |run: &Run| Some(evaluations(run, "accuracy").into_iter().next()?.name);
-    let mut names: Vec<String> = runs.iter().filter_map(first).collect();
+fn splits(all: &[Curves]) -> String {
+    let first = |curves: &Curves| Some(curves.evaluations("accuracy").into_iter().next()?.name);
+    let mut names: Vec<String> = all.iter().filter_map(first).collect();
     names.sort_unstable();
     names.dedup();
     format!("share of {} images, by step", names.join(" or "))

@@ -69,7 +69,7 @@ pub use seeds::{Seeds, SeedsError};
 
 pub use lagrange_coordinator::{
     Best, Evaluation, FailedCheck, Observed, Rules, RunEvent, Security, ServeError, StepMetrics,
-    Stop, TrainingError,
+    Stop, TrainingError, WorkerId, WorkerStatus,
 };
 pub use lagrange_core::check::{Check, Entry};
 pub use lagrange_core::loss::{Loss, LossFunction, RegisterLossError};

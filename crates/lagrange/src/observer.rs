@@ -1,7 +1,7 @@
 //! Watching a run: every event of it goes to every observer, in order.
 
 use crate::machine::start_thread;
-use crate::{Observed, RunError, RunEvent};
+use crate::{Config, Model, Observed, RunError, RunEvent};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,6 +22,11 @@ use tokio::sync::oneshot;
 /// });
 /// ```
 pub trait Observer: Send {
+    /// What is trained: the run's configuration, and its model with weights of zero.
+    fn prepared(&mut self, config: &Config, model: &Model) {
+        let _ = (config, model);
+    }
+
     /// The run begins, or goes on: `steps` completed, of all that it is to have.
     fn begin(&mut self, steps: (u64, u64)) {
         let _ = steps;
@@ -80,6 +85,13 @@ impl Observers {
     pub(crate) fn notice(&mut self, text: &str) {
         for observer in &mut self.0 {
             observer.notice(text);
+        }
+    }
+
+    /// Tells every observer what is trained.
+    pub(crate) fn prepared(&mut self, config: &Config, model: &Model) {
+        for observer in &mut self.0 {
+            observer.prepared(config, model);
         }
     }
 

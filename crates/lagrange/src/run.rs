@@ -201,6 +201,7 @@ impl Prepared {
             training.best_here().iter().for_each(|here| best.keep(here));
             observers.0.insert(0, Box::new(best));
         }
+        observers.prepared(&config, &model);
         let (observer, watched) = observers.watch(training.steps())?;
         let options = ServeOptions {
             dataset_sha256,

@@ -5,12 +5,14 @@ mod run;
 mod security;
 mod source;
 mod start;
+mod view;
 
 pub use rules::{RuleArgs, seconds};
 pub use run::{DECIDED, RunArgs};
 pub use security::SecurityArgs;
 pub use source::{ReadingArgs, SourceArgs};
 pub use start::StartArgs;
+pub use view::{ProgressKind, ViewArgs};
 
 use crate::baseline::BaselineArgs;
 use crate::bench::BenchArgs;

@@ -1,7 +1,7 @@
 //! Flags of the commands that run a coordinator: what is trained, from where, and with which workers.
 
-use super::{RuleArgs, RunArgs, SecurityArgs};
-use crate::progress::Progress;
+use super::{RuleArgs, RunArgs, SecurityArgs, ViewArgs};
+use crate::views::Views;
 use crate::{security, signals};
 use anyhow::Result;
 use clap::Args;
@@ -29,6 +29,9 @@ pub struct StartArgs {
     /// Its safety.
     #[command(flatten)]
     pub security: SecurityArgs,
+    /// Its looks.
+    #[command(flatten)]
+    pub view: ViewArgs,
 }
 
 impl StartArgs {
@@ -39,17 +42,24 @@ impl StartArgs {
     pub async fn train(&self, cluster: Cluster, listen: SocketAddr) -> Result<RunResult> {
         let stop = signals::Stop::listen();
         warn_of_kernels();
+        let mut views = Views::new(&self.view, self.run.quiet, &self.security)?;
         let run_dir = self.run.run_dir.clone();
         let cluster = cluster
             .security(security::of_coordinator(&self.security, listen)?)
-            .observe(Progress::new(self.run.quiet))
             .stop_when(stop.wished())
             .run_dir(run_dir.map_or(RunDir::Named, RunDir::At));
         let data = DataSource::Files(self.run.data.source());
-        let run = match &self.resume {
-            Some(folder) => cluster.resume(folder, self.run.epochs, data).await?,
-            None => cluster.train(self.run.configuration()?, data).await?,
+        let ended = match &self.resume {
+            Some(folder) => {
+                let cluster = views.show(cluster);
+                cluster.resume(folder, self.run.epochs, data).await
+            }
+            None => {
+                let config = self.run.configuration()?;
+                views.show(cluster).train(config, data).await
+            }
         };
-        Ok(run.result)
+        views.end(&ended);
+        Ok(ended?.result)
     }
 }

@@ -133,6 +133,7 @@ impl Training {
             return;
         };
         let task = *round.task();
+        self.members.give(worker, &shards);
         let mut payload = self.plan.shared_inputs(task.job);
         payload.extend(&self.plan.shard_inputs(task.job, &shards));
         let nodes = cover(&shards, task.shards).len();

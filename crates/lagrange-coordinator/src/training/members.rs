@@ -4,6 +4,10 @@ use super::state::State;
 use super::{Command, Training, TrainingError};
 use crate::membership::WorkerId;
 use crate::report::RunEvent;
+use std::time::Duration;
+
+/// Time between two reports of workers that stay the same.
+const TELLING: Duration = Duration::from_secs(1);
 
 impl Training {
     pub(super) fn joined(
@@ -157,6 +161,22 @@ impl Training {
             self.expel(worker, reason, true, commands)?;
         }
         Ok(())
+    }
+
+    /// Tells of the workers, if the last time was long ago or the workers are others now.
+    pub(super) fn tell_of_workers(&mut self, commands: &mut Vec<Command>) {
+        let is_membership =
+            |command: &Command| matches!(command, Command::Report(RunEvent::Membership { .. }));
+        let changed = commands.iter().any(is_membership);
+        if self.state.has_ended() || !(changed || self.told + TELLING <= self.now) {
+            return;
+        }
+        self.told = self.now;
+        commands.push(Command::Report(RunEvent::Workers {
+            wanted: self.rules.needed(self.state.has_started()),
+            lease_seconds: self.rules.lease.as_secs_f64(),
+            present: self.members.statuses(self.now),
+        }));
     }
 
     fn membership_report(&self, change: String) -> Command {

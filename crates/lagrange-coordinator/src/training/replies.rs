@@ -43,6 +43,7 @@ impl Training {
             } => {
                 let taken = self.now.saturating_sub(since);
                 self.pace.record(task.job, shards, taken);
+                self.members.answered(worker, taken);
                 if let Some(refuted) = refuted {
                     let reason =
                         "its sums were no numbers where another worker's are; check its memory";

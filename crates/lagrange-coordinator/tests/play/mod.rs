@@ -6,7 +6,9 @@ mod words;
 
 pub use fixture::{Fixture, Settings};
 
-use lagrange_coordinator::{CheckpointError, Command, Event, Snapshot, Training, WorkerId};
+use lagrange_coordinator::{
+    CheckpointError, Command, Event, RunEvent, Snapshot, Training, WorkerId,
+};
 use lagrange_protocol::{Config, Reply, Work, WorkHeader};
 use lagrange_worker::Compute;
 use std::collections::BTreeMap;
@@ -58,6 +60,10 @@ impl Play {
         let mut lines = Vec::new();
         for command in commands {
             assert!(!self.ended, "{command:?} follows the end of the run");
+            // Told about once a second, whatever happens.
+            if matches!(command, Command::Report(RunEvent::Workers { .. })) {
+                continue;
+            }
             lines.push(words::of(&command, |worker| self.name(worker)));
             self.carry_out(command);
         }

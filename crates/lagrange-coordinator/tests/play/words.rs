@@ -86,6 +86,7 @@ fn reported(report: &RunEvent, name: impl Fn(WorkerId) -> String) -> String {
             )
         }
         RunEvent::Best(best) => format!("best so far after step {}", best.evaluation.step),
+        RunEvent::Workers { present, .. } => format!("{} workers", present.len()),
         RunEvent::Iterate { step, .. } => format!("weights of step {step}"),
     }
 }

@@ -27,7 +27,10 @@ impl Journal for JsonLines {
     /// A disk that is full must not cost the run its result: the metrics end there, the run goes on.
     fn keep(&mut self, observed: &Observed) {
         let Some(file) = &mut self.file else { return };
-        if matches!(observed.event, RunEvent::Iterate { .. }) {
+        if matches!(
+            observed.event,
+            RunEvent::Iterate { .. } | RunEvent::Workers { .. }
+        ) {
             return;
         }
         let line = serde_json::to_writer(&mut *file, observed).map_err(io::Error::from);

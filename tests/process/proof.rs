@@ -9,7 +9,7 @@ use std::process::Output;
 
 /// A run of eight steps in `folder`, with `extra` flags.
 fn trained(folder: &Path, extra: &[&str]) -> PathBuf {
-    json(&borrowed(&short_run(folder, "run", 1, extra)));
+    let _ = json(&borrowed(&short_run(folder, "run", 1, extra)));
     folder.join("run")
 }
 
@@ -215,8 +215,8 @@ fn what_cannot_be_done_again_is_named() {
         let told = told(flags);
         assert!(told.contains(words), "{flags:?}: {told}");
     }
-    failure(&["replay", path(&run), "--step", "0", "--all"], 2);
-    failure(&["replay", path(&run), "--step", "1"], 2);
+    let _ = failure(&["replay", path(&run), "--step", "0", "--all"], 2);
+    let _ = failure(&["replay", path(&run), "--step", "1"], 2);
     fs::remove_file(run.join("shards.crc")).expect("removed");
     assert!(told(&["--step", "1", "--all"]).contains("shards.crc: cannot be read"));
     let empty = folder.path().join("nothing");

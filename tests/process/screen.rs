@@ -1,7 +1,7 @@
 //! A run on a whole terminal, in a pseudo-terminal: what is drawn, how it is stopped, and that the terminal is
 //! as it was afterwards.
 
-use crate::binary::process::{borrowed, children_of, short_run, signal, wait_for_step, wait_until};
+use crate::binary::process::{children_of, short_run, signal, wait_for_step, wait_until};
 use crate::binary::run_files::metrics;
 use crate::binary::{failure, four_steps, lagrange, text};
 use std::fs::{self, File};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::fixture::{evaluation, observed, step, workers};
-use lagrange::{Best, Split};
+use lagrange::{Best, Network, NetworkSpec, Shape, Split};
+use lagrange_core::weights::Weights;
 use lagrange_report::Series;
 use std::sync::Arc;
 
@@ -47,6 +48,13 @@ fn a_run_is_followed_from_its_beginning_to_its_end() {
 
 #[test]
 fn of_each_split_the_last_evaluation_counts_and_the_best_is_kept() {
+    let image = Shape {
+        height: 28,
+        width: 28,
+        channels: 1,
+    };
+    let network = Network::resolve(&NetworkSpec::default(), image, 1).expect("it fits");
+    let weights = Arc::new(Weights::zeros(&network));
     let mut state = RunState::default();
     state.begin((0, 8));
     for (step, split, correct) in [
@@ -57,7 +65,7 @@ fn of_each_split_the_last_evaluation_counts_and_the_best_is_kept() {
         let evaluation = evaluation(step, split, correct);
         state.event(&observed(step as f64, RunEvent::Evaluation(evaluation)));
         if correct == 90 {
-            let weights = Arc::default();
+            let weights = Arc::clone(&weights);
             let best = Best {
                 evaluation,
                 weights,

@@ -90,7 +90,7 @@ mod tests {
     fn run(certificate: &str) -> String {
         let folder = tempfile::tempdir().expect("folder");
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("written")
+            std::fs::write(folder.path().join(name), text).expect("written");
         };
         write("config.toml", "seed = 1");
         write("metrics.jsonl", "");

@@ -134,12 +134,12 @@ mod tests {
         let expected = " 1  a
  2  b
 
-                           1     2
-schedule.trust          0.01  0.02
+                            1     2
+schedule.trust           0.01  0.02
 
-test accuracy %        99.40     -
-MB to workers           12.3   0.0
-weights         0123456789ab    ff
+test accuracy %         99.40     -
+MB to workers            12.3   0.0
+weights          0123456789ab    ff
 ";
         assert_eq!(table(&comparison), expected);
     }

@@ -1,7 +1,7 @@
 //! Reports of training runs: one HTML file that needs nothing else, neither a network nor scripts.
 //!
 //! [`Run::read`] takes what a run folder holds; [`Verdict::of`] has the run's model judge a test set; [`page`]
-//! draws both, for one run or for several beside each other. [`Curves`], [`sections`] and [`kernel_pictures`] draw
+//! draws both, for one run or for several beside each other. [`Curves`], [`sections`] and [`kernel_addresses`] draw
 //! the same of a run that is under way.
 //!
 //! # Layout

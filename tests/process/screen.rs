@@ -51,13 +51,20 @@ impl Terminal {
             run_dir,
         };
         wait_until("a picture with steps", || {
-            terminal.shown().contains("worker 2 joined")
+            terminal.screen().contains("worker 2 joined")
         });
         terminal
     }
 
     fn shown(&self) -> String {
         text(&fs::read(&self.shown).expect("shown"))
+    }
+
+    /// What is on the terminal now.
+    fn screen(&self) -> String {
+        let mut parser = vt100::Parser::new(40, 120, 0);
+        parser.process(self.shown().as_bytes());
+        parser.screen().contents()
     }
 
     fn press(&mut self, keys: &str) {
@@ -75,8 +82,9 @@ impl Terminal {
             "the cursor is there"
         );
         let settings = |text: &str| {
-            let of = |line: &&str| line.matches(':').count() > 10;
-            text.lines().map(str::trim).find(of).map(str::to_owned)
+            let of = |line: &&str| line.matches(':').count() > 10 && !line.contains('{');
+            let plain = |line: &str| line.trim().trim_start_matches("\u{1b}[?25h").to_owned();
+            text.lines().find(of).map(plain)
         };
         assert!(settings(before).is_some(), "{before}");
         assert_eq!(
@@ -105,7 +113,7 @@ impl Terminal {
 fn q_stops_a_run_and_its_result_is_on_a_terminal_as_it_was() {
     let folder = tempfile::tempdir().expect("folder");
     let mut terminal = Terminal::start(folder.path());
-    let shown = terminal.shown();
+    let shown = terminal.screen();
     for words in [
         "odd-even seed 0",
         "Primal residual",
@@ -118,10 +126,8 @@ fn q_stops_a_run_and_its_result_is_on_a_terminal_as_it_was() {
     let run_dir = terminal.run_dir.clone();
     let (code, after) = terminal.ended();
     assert_eq!(code, Some(130), "{after}");
-    let result = after
-        .lines()
-        .find(|line| line.starts_with('{'))
-        .expect("a result");
+    let from_brace = |line: &'_ str| line.find('{').map(|at| line[at..].to_owned());
+    let result = after.lines().find_map(from_brace).expect("a result");
     let result: serde_json::Value = serde_json::from_str(result.trim()).expect("JSON");
     assert_eq!(result["interrupted"], true);
     assert!(
@@ -160,7 +166,7 @@ fn what_others_write_to_stderr_does_not_tear_the_screen() {
     signal(worker, "KILL");
     // The warning is among what was said, in a frame.
     wait_until("the warning", || {
-        terminal.shown().contains("a worker process died")
+        terminal.screen().contains("a worker process died")
     });
     let shown = terminal.shown();
     assert!(!shown.contains(LEAVE), "it goes on");

@@ -96,7 +96,7 @@ fn values_that_cannot_be_run_are_named_before_anything_runs() {
         ("schedule.trust=0.01,a-little", "expected f32"),
         ("schedule.loss=squared,cubic", "cubic"),
         ("schedule.batch=32,33", "multiple"),
-        ("schedule.batch=32,4096", "the smallest shard has"),
+        ("schedule.batch=32,4096", "the smallest has"),
         ("task=odd-even,primes", "primes"),
         ("start.patches=256,999999999999", "start.patches"),
     ] {

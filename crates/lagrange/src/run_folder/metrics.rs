@@ -51,8 +51,21 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// The part of `metrics` that ends with the last line of this moment or an earlier one.
+    pub(super) fn part<'a>(&self, metrics: &'a str) -> &'a str {
+        let (mut good, mut end) = (0, 0);
+        for line in metrics.split_inclusive('\n') {
+            end += line.len();
+            // The last one may have been cut off.
+            if line.ends_with('\n') && self.has(line) {
+                good = end;
+            }
+        }
+        &metrics[..good]
+    }
+
     /// Whether a line of the metrics is of this moment or an earlier one.
-    pub(super) fn has(&self, line: &str) -> bool {
+    fn has(&self, line: &str) -> bool {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let is_due = || self.due.iter().any(|split| line["split"] == json!(split));
         let Some(step) = line["step"].as_u64() else {

@@ -176,16 +176,10 @@ impl RunFolder {
     pub(crate) fn keep_metrics(&mut self, kept: Option<Kept>) -> Result<(), FolderError> {
         let path = self.path.join(METRICS);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let (mut good, mut end) = (0, 0);
-        for line in text.split_inclusive('\n') {
-            end += line.len();
-            // The last one may have been cut off.
-            if line.ends_with('\n') && kept.as_ref().is_some_and(|kept| kept.has(line)) {
-                good = end;
-            }
-        }
+        let part = kept.as_ref().map_or("", |kept| kept.part(&text));
+        let written = write_file(&path, part.as_bytes());
         self.kept = kept;
-        write_file(&path, &text.as_bytes()[..good])
+        written
     }
 
     /// What appends every event of the training of `network` to the metrics and to TensorBoard's events, and

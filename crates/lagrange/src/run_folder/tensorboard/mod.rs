@@ -167,17 +167,12 @@ mod tests {
         Network::resolve(&NetworkSpec::default(), image, 4).expect("it fits")
     }
 
-    /// What opening the folder of a run that is gone on with does to its metrics.
-    fn cut_metrics(path: &Path, kept: &Kept) {
-        let text = std::fs::read_to_string(path).expect("metrics");
-        let lines = text.split_inclusive('\n').filter(|line| kept.has(line));
-        std::fs::write(path, lines.collect::<String>()).expect("written");
-    }
-
     impl Folder {
         fn begin(path: &Path, kept: Option<Kept>) -> Self {
             if let Some(kept) = &kept {
-                cut_metrics(&path.join(METRICS), kept);
+                let metrics = path.join(METRICS);
+                let text = std::fs::read_to_string(&metrics).expect("metrics");
+                std::fs::write(metrics, kept.part(&text)).expect("written");
             }
             Self {
                 path: path.to_owned(),

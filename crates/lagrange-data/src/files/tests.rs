@@ -307,7 +307,7 @@ fn what_is_no_folder_is_called_by_its_name() {
     ] {
         says(
             &refused(&at(name)),
-            &[name, what, "--data needs the folder"],
+            &[name, what, "--data takes a packed set"],
         );
     }
     assert!(matches!(

@@ -15,7 +15,7 @@
 mod play;
 mod random;
 
-use lagrange_coordinator::{Event, Rules};
+use lagrange_coordinator::{Command, Event, Rules, RunEvent};
 use lagrange_core::start::StartKind;
 use lagrange_protocol::Reply;
 use play::{Fixture, Play, Settings};
@@ -45,6 +45,32 @@ fn every_case_goes_as_it_is_written() {
         }
     }
     assert_eq!(failed, 0, "cases went otherwise than they are written");
+}
+
+#[test]
+fn workers_are_told_of_when_they_come_or_go_and_about_once_a_second() {
+    let mut training = Fixture::new(&Settings::default()).begin();
+    let mut told = |milliseconds, event| {
+        let commands = training.handle(Duration::from_millis(milliseconds), event);
+        commands.into_iter().find_map(|command| match command {
+            Command::Report(RunEvent::Workers {
+                wanted, present, ..
+            }) => Some((wanted, present)),
+            _ => None,
+        })
+    };
+    let joined = |worker| Event::Joined { worker, threads: 2 };
+    let (wanted, present) = told(0, joined(1)).expect("one came");
+    assert_eq!((wanted, &present[0].shards), (1, &vec![0, 1, 2, 3]));
+    assert_eq!(told(900, Event::Tick), None);
+    let (_, present) = told(1100, Event::Tick).expect("a second has passed");
+    assert!((present[0].silent_seconds - 1.1).abs() < 1e-9);
+    assert_eq!(told(1200, Event::Heard { worker: 1 }), None);
+    let (_, present) = told(1300, joined(2)).expect("another came");
+    assert_eq!((present.len(), present[1].shards.len()), (2, 0));
+    let reason = "it was killed".to_owned();
+    let (_, present) = told(1400, Event::Lost { worker: 1, reason }).expect("one went");
+    assert_eq!((present.len(), &present[0].shards), (1, &vec![0, 1, 2, 3]));
 }
 
 /// The text of a case with the commands that its events bring about.

@@ -183,7 +183,7 @@ impl Chart {
                 figcaption {
                     b { (self.title) }
                     @if !self.unit.is_empty() { " " span.unit { (self.unit) } }
-                    @if curves.len() > 1 {
+                    @if curves.iter().any(|(name, _)| !name.is_empty()) {
                         span.legend {
                             @for (index, (name, _)) in curves.iter().enumerate() {
                                 span.key { (swatch(index)) " " (name) }

@@ -17,6 +17,6 @@
   });
   // The browser tries again by itself.
   source.addEventListener("error", () => {
-    lost.hidden = source.readyState === EventSource.CLOSED && document.title.startsWith("over");
+    lost.hidden = false;
   });
 })();

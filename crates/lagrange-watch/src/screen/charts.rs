@@ -9,26 +9,30 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart as Plot, Dataset, GraphType};
 
-/// Colours of curves, in the order of reports.
+/// Colours of curves, in the order of reports: of the 256, those that can be read on light and on dark.
 const COLOURS: [Color; 6] = [
-    Color::Blue,
-    Color::Yellow,
-    Color::Green,
-    Color::Magenta,
-    Color::Cyan,
-    Color::Red,
+    BLUE,
+    Color::Indexed(166),
+    Color::Indexed(35),
+    Color::Indexed(134),
+    Color::Indexed(37),
+    Color::Indexed(161),
 ];
+/// The colour of what goes on.
+pub(super) const BLUE: Color = Color::Indexed(33);
 /// Marks of curves where there are no colours.
 const MARKS: [Marker; 3] = [Marker::Braille, Marker::Dot, Marker::Block];
 
 /// The ends of what is drawn, for all curves of a chart.
 type Ends = [f64; 2];
 
-/// Draws `chart` for a run of `total` steps.
-pub(super) fn draw(frame: &mut Frame, area: Rect, chart: &Chart, total: u64, look: &Look) {
+/// Draws `chart`, from the beginning of the run.
+pub(super) fn draw(frame: &mut Frame, area: Rect, chart: &Chart, look: &Look) {
     let points = chart.series.iter().map(|of| placed(of, chart.scale));
     let curves: Vec<Vec<(f64, f64)>> = points.collect();
-    let block = Block::bordered().title(title(chart, look));
+    let block = Block::bordered()
+        .title(format!(" {} ", chart.title))
+        .title_bottom(legend(chart, look));
     let Some(ends) = ends(&curves) else {
         frame.render_widget(block, area);
         return;
@@ -51,9 +55,11 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, chart: &Chart, total: u64, loo
         Scale::Logarithmic => short(10f64.powf(place)),
     };
     let labels = [from, (from + to) / 2.0, to].map(number);
+    let last = chart.series.iter().filter_map(Series::last);
+    let last = last.fold(1.0, |last, point| f64::max(last, point.x));
     let across = Axis::default()
-        .bounds([0.0, total.max(1) as f64])
-        .labels(["0".to_owned(), total.to_string()]);
+        .bounds([0.0, last])
+        .labels(["0".to_owned(), format!("{last:.0}")]);
     let up = Axis::default().bounds(ends).labels(labels);
     let plot = Plot::new(datasets.collect())
         .block(block)
@@ -87,16 +93,15 @@ fn ends(curves: &[Vec<(f64, f64)>]) -> Option<Ends> {
     }
 }
 
-/// The chart's name, the names of its curves in their colours, and their last values.
-fn title<'a>(chart: &'a Chart, look: &Look) -> Line<'a> {
-    let mut spans = vec![Span::raw(format!(" {} ", chart.title))];
-    for (index, series) in chart.series.iter().enumerate() {
-        let Some(last) = series.last() else { continue };
-        let text = format!("{} {} ", series.name, short(last.y));
-        let text = text.trim_start().to_owned();
-        spans.push(Span::styled(text, look.style(index)));
-    }
-    Line::from(spans)
+/// The names of the curves in their colours, with their last values.
+fn legend<'a>(chart: &'a Chart, look: &Look) -> Line<'a> {
+    let named = chart.series.iter().enumerate();
+    let spans = named.filter_map(|(index, series)| {
+        let text = format!(" {} {} ", series.name, short(series.last()?.y));
+        let text = text.replace("  ", " ");
+        Some(Span::styled(text, look.style(index)))
+    });
+    Line::from(spans.collect::<Vec<_>>())
 }
 
 impl Look {

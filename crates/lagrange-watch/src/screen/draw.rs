@@ -50,7 +50,7 @@ pub fn draw(frame: &mut Frame, state: &RunState, elapsed: f64, look: &Look) {
     };
     heading(frame, &panes, state, elapsed, look);
     for (chart, &place) in charts.iter().zip(&panes.charts) {
-        charts::draw(frame, place, chart, state.total, look);
+        charts::draw(frame, place, chart, look);
     }
     if panes.workers.height > 0 {
         frame.render_widget(workers(state, elapsed), panes.workers);
@@ -113,8 +113,8 @@ fn heading(frame: &mut Frame, panes: &Panes, state: &RunState, elapsed: f64, loo
     frame.render_widget(Paragraph::new(right), place);
     let colour = match (&state.phase, look.colours) {
         (_, false) => Style::new(),
-        (Phase::Training, true) => Style::new().fg(Color::Blue),
-        (_, true) => Style::new().fg(Color::Yellow),
+        (Phase::Training, true) => Style::new().fg(charts::BLUE),
+        (_, true) => Style::new().fg(Color::Indexed(166)),
     };
     let gauge = Gauge::default()
         .gauge_style(colour)
